@@ -1,0 +1,40 @@
+# Each target is one line calling one command; `make setup` makes .venv with pip and venv alone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-long check bench definitions docs clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
+
+demo: setup ## the whole story on a real database; ARGS=--check runs it once and exits 0 or 1
+	@$(BIN)/fhir-server demo $(ARGS)
+
+serve: setup ## a development server on 127.0.0.1:8000, data in ./data
+	@$(BIN)/fhir-server serve --dev --data data $(ARGS)
+
+test: setup ## all tests, with coverage
+	@$(BIN)/python -m pytest -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
+
+test-long: setup ## the volumes named in the issues, whole
+	@$(BIN)/python -m pytest -m long $(ARGS)
+
+check: setup ## lint, types, import directions
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: setup ## CPU-milliseconds per request, into docs/benchmarks.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+definitions: setup ## regenerate the R4 tables from the official package
+	@$(BIN)/python -m tools.definitions $(ARGS)
+
+clean: ## remove what setup and the demo made
+	@rm -rf $(VENV) demo-data

@@ -1,0 +1,1 @@
+"""HL7 FHIR R4 server for vaccination: rosters, eligibility, doses and signed proof."""

@@ -1,0 +1,104 @@
+"""What goes into the store and what comes out: Stored, the writes, Selection and Page.
+
+https://hl7.org/fhir/R4/http.html
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_server.fhir.condition import Condition
+from fhir_server.fhir.index import Entries
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource. `raw` is the exact answer body, compact JSON with id and meta stamped; None when
+    this version is a deletion. `updated` is in microseconds since 1970, UTC."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    raw: bytes | None
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "PUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The precondition of a conditional create: nothing satisfies `where`. `criteria` is its canonical text, the
+    unique key of the promise; `domain` keeps callers who see different worlds apart."""
+
+    criteria: str
+    where: Condition
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Insert under a new id. With `unless`, answer the one resource that already satisfies it instead."""
+
+    type: str
+    id: str
+    body: bytes
+    entries: Entries
+    unless: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Replace, or create under the client's id where `may_create`. `expected` is the version of If-Match."""
+
+    type: str
+    id: str
+    body: bytes
+    entries: Entries
+    expected: int | None = None
+    may_create: bool = True
+    method: Literal["PUT", "PATCH"] = "PUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete. Deleting what is deleted or was never there changes nothing and is no error."""
+
+    type: str
+    id: str
+    expected: int | None = None
+
+
+Write = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a write came to. `matched`: a conditional create found its resource and wrote nothing."""
+
+    stored: Stored | None
+    effect: Literal["created", "updated", "deleted", "matched", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """A parameter's name, `_id` or `_lastUpdated`; resources without the value come last either way."""
+
+    parameter: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One page of one type. `after` is the previous page's `next`: a keyset position, never an offset."""
+
+    type: str
+    where: Condition
+    sort: tuple[SortKey, ...] = ()
+    limit: int = 50
+    after: tuple[str | int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in order; `next` is the position to go on from, None at the end."""
+
+    rows: tuple[Stored, ...]
+    next: tuple[str | int, ...] | None

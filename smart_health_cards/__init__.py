@@ -1,0 +1,1 @@
+"""SMART Health Cards and Links, issued and verified: a library on its own."""

@@ -1,0 +1,1 @@
+"""Vaccine codes and what they mean: a library on its own."""
