@@ -6,11 +6,11 @@ https://hl7.org/fhir/R4/downloads.html
 import argparse
 from pathlib import Path
 
-from tools.definitions import compartments, elements, invariants, manifest, search_parameters, value_sets
+from tools.definitions import compartments, elements, invariants, manifest, narrative, search_parameters, value_sets
 from tools.definitions.package import Package, fetch, find, load
 from tools.definitions.table import same
 
-GENERATORS = (manifest, elements, invariants, value_sets, search_parameters, compartments)
+GENERATORS = (manifest, elements, invariants, value_sets, narrative, search_parameters, compartments)
 
 
 def generate(package: Package) -> dict[Path, bytes]:
@@ -32,12 +32,15 @@ def main() -> int:
     package = load(arguments.package or find() or fetch())
     tables = generate(package)
     stale = outdated(tables)
+    verb = "outdated" if arguments.check else "written"
     for path in stale:
         if not arguments.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(tables[path])
         print(f"{'outdated' if arguments.check else 'written'} {path}")
-    print(f"{package.name} {package.version}: {len(tables)} tables, {len(stale)} {'outdated' if arguments.check else 'written'}")
+    print(
+        f"{package.name} {package.version}: {len(tables)} tables, {len(stale)} {'outdated' if arguments.check else 'written'}"
+    )
     return 1 if arguments.check and stale else 0
 
 

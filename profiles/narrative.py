@@ -1,0 +1,90 @@
+"""Narrative: is a `div` safe XHTML of the subset R4 allows.
+
+https://hl7.org/fhir/R4/narrative.html#xhtml
+
+Scripts, forms, frames, event attributes, document types and entities are refused, and links that are not plain ones.
+"""
+
+import re
+from typing import Any
+from xml.parsers import expat  # noqa: S407 - document types and with them all entities are refused below
+
+from profiles.definitions import narrative
+from profiles.primitives import Fault, shown, wrong_kind
+
+XHTML = "http://www.w3.org/1999/xhtml"
+_LINK_ATTRIBUTES = frozenset({"href", "src", "cite", "longdesc"})
+_SCHEMES = frozenset({"http", "https", "mailto", "tel", "ftp", "urn", "file"})
+_scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):").match
+_unsafe_style = re.compile(r"expression\s*\(|javascript:|@import|behavior\s*:|-moz-binding", re.IGNORECASE).search
+
+
+class _Refused(Exception):  # noqa: N818 - ends the parse from within a handler; never leaves this module
+    """The sentence that says why a document is refused."""
+
+
+class _Reader:
+    """Follows one document: `problem` becomes the first thing wrong with it, `text` whether it shows anything."""
+
+    def __init__(self) -> None:
+        self.elements, self.attributes = narrative()
+        self.depth = 0
+        self.text = False
+
+    def doctype(self, *_: Any) -> None:
+        raise _Refused("a document type is not allowed")
+
+    def instruction(self, *_: Any) -> None:
+        raise _Refused("processing instructions are not allowed")
+
+    def start(self, name: str, attributes: list[str]) -> None:
+        namespace, _, local = name.rpartition(" ")
+        if namespace != XHTML:
+            raise _Refused(f'<{local}> is not in the namespace "{XHTML}"')
+        if self.depth == 0 and local != "div":
+            raise _Refused(f"the outermost element is <{local}>, not <div>")
+        if local not in self.elements:
+            raise _Refused(f"the element <{local}> is not allowed")
+        self.depth += 1
+        for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
+            self.attribute(local, attribute, value)
+        self.text = self.text or (local == "img" and "src" in attributes[::2])
+
+    def attribute(self, element: str, name: str, value: str) -> None:
+        if name not in self.attributes and not name.startswith("http://www.w3.org/XML/1998/namespace "):
+            raise _Refused(f'the attribute "{name}" is not allowed (on <{element}>)')
+        if name in _LINK_ATTRIBUTES:
+            link = "".join(value.split())
+            scheme = _scheme(link)
+            image = element == "img" and link.lower().startswith("data:image/")
+            if scheme and scheme[1].lower() not in _SCHEMES and not image:
+                raise _Refused(f'links to "{scheme[1]}:" are not allowed (on <{element}>)')
+        if name == "style" and _unsafe_style(value):
+            raise _Refused(f"the style of <{element}> runs code")
+
+    def characters(self, data: str) -> None:
+        self.text = self.text or not data.isspace()
+
+
+def check(value: Any) -> Fault | None:
+    """None if `value` is a `<div>` of allowed XHTML with content, else what is wrong first."""
+    if type(value) is not str or not value:
+        return wrong_kind(value, "xhtml", "a string")
+    reader = _Reader()
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.ordered_attributes = True
+    parser.StartDoctypeDeclHandler = reader.doctype
+    parser.ProcessingInstructionHandler = reader.instruction
+    parser.StartElementHandler = reader.start
+    parser.CharacterDataHandler = reader.characters
+    try:
+        parser.Parse(value, True)
+    except expat.ExpatError as error:
+        return "value", "invalid-narrative", f"{shown(value)} is not well-formed XHTML: {error}."
+    except UnicodeEncodeError:
+        return "value", "invalid-narrative", "The narrative holds half of a surrogate pair."
+    except _Refused as refused:
+        return "invariant", "unsafe-narrative", f"The narrative is refused: {refused}."
+    if not reader.text:
+        return "invariant", "empty-narrative", "The narrative shows nothing: it has neither text nor an image."
+    return None
