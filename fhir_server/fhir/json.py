@@ -67,9 +67,9 @@ def parse(data: bytes) -> dict[str, Any]:
         raise _explain(data, error) from None
     if type(value) is not dict:
         raise _malformed("a JSON object is expected at the top level")
-    # A member ends its name with `":`. Written again, the value has fewer of these exactly where a repeated member was
-    # dropped, because strings look the same in both texts as long as no quotation mark is written as an escape.
-    if b"\\u0022" in data or text.count(b'":') != _encoder.encode(value).count(b'":'):
+    # Every member has one colon. Written again, the value has fewer exactly where a repeated member was dropped, because
+    # strings hold the same colons in both texts as long as none is written as an escape.
+    if b"\\u003" in data or text.count(b":") != _encoder.encode(value).count(b":"):
         _refuse_repeated(data)
     if b"\\u0000" in data:
         _refuse_nul(value)
