@@ -67,7 +67,7 @@ def parse(data: bytes) -> dict[str, Any]:
         raise _explain(data, error) from None
     if type(value) is not dict:
         raise _malformed("a JSON object is expected at the top level")
-    # Every member has one colon. Written again, the value has fewer exactly where a repeated member was dropped, because
+    # Every member has one colon. Written again, the value has fewer exactly where a repeated member was dropped:
     # strings hold the same colons in both texts as long as none is written as an escape.
     if b"\\u003" in data or text.count(b":") != _encoder.encode(value).count(b":"):
         _refuse_repeated(data)
