@@ -7,7 +7,7 @@ Scripts, forms, frames, event attributes, document types and entities are refuse
 
 import re
 from typing import Any
-from xml.parsers import expat  # noqa: S407 - document types and with them all entities are refused below
+from xml.parsers import expat
 
 from profiles.definitions import narrative
 from profiles.primitives import Fault, shown, wrong_kind
@@ -24,7 +24,7 @@ class _Refused(Exception):  # noqa: N818 - ends the parse from within a handler;
 
 
 class _Reader:
-    """Follows one document: `problem` becomes the first thing wrong with it, `text` whether it shows anything."""
+    """Follows one document and refuses it at the first thing not allowed; `text` tells whether it shows anything."""
 
     def __init__(self) -> None:
         self.elements, self.attributes = narrative()

@@ -17,7 +17,7 @@ from typing import Any
 Fault = tuple[str, str, str]
 Checker = Callable[[Any], Fault | None]
 
-KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+KINDS = {dict: "an object", list: "an array", type(None): "null"}
 MAX_STRING = 1024 * 1024
 
 _DATE = r"(?!0000)([0-9]{4})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12][0-9]|3[01])"
@@ -31,12 +31,14 @@ _is_text = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]+").fullmatch
 
 
 def shown(value: Any) -> str:
-    """A JSON value in a sentence: short strings and numbers quoted, everything else by its kind."""
+    """A JSON value in a sentence: strings and numbers in short, objects, arrays and null by their kind."""
     if type(value) is str:
         return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
-    if type(value) in KINDS and type(value) is not bool:
-        return KINDS[type(value)]
-    return str(value).lower()[:60] if type(value) is bool else f"the number {value!s:.60}"
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is int and value.bit_length() > 200:
+        return "a very large number"
+    return KINDS.get(type(value)) or f"the number {value!s:.60}"
 
 
 def wrong_kind(value: Any, type_name: str, wanted: str) -> Fault:
@@ -74,7 +76,7 @@ def _whole(type_name: str, least: int) -> Checker:
             return wrong_kind(value, type_name, "a whole number")
         if least <= value <= most:
             return None
-        return "value", "out-of-range", f"{value!s:.60} is not a valid {type_name}: it lies in {least} to {most}."
+        return "value", "out-of-range", f"{shown(value)} is not a valid {type_name}: it lies in {least} to {most}."
 
     return check
 

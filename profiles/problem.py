@@ -1,0 +1,43 @@
+"""Problem: a fault in a JSON value, and where it is relative to that value.
+
+https://hl7.org/fhir/R4/operationoutcome-definitions.html#OperationOutcome.issue.expression
+
+A check returns None when all is well, so valid resources build no paths; on the way up, parents put their names before.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+
+class Problem(NamedTuple):
+    """`where` is the rest of a FHIRPath (`.name[0].given[1]`); `code`, `detail` and `text` are those of an Issue.
+
+    `local` is the id of a contained resource whose absence is the problem: whoever holds it drops the problem.
+    """
+
+    where: str
+    code: str
+    detail: str
+    text: str
+    local: str | None = None
+
+
+Problems = list[Problem] | None
+
+
+def under(prefix: str, problems: Iterable[Problem]) -> list[Problem]:
+    """The same problems, seen from the parent that holds the value at `prefix` (`.name[0]`)."""
+    return [p._replace(where=prefix + p.where) for p in problems]
+
+
+def joined(one: Problems, other: Problems) -> Problems:
+    """Both lists in order; None if neither has an entry."""
+    return one + other if one and other else one or other
+
+
+def step(name: Any) -> str:
+    """A member name as a step of a FHIRPath, quoted with backticks where it is no plain identifier."""
+    text = str(name)
+    if text.isidentifier() and text.isascii():
+        return f".{text}"
+    return ".`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
