@@ -19,18 +19,15 @@ def coded(shape: Checker, url: str, value_set: ValueSet) -> Checker:
             return None
         fault = shape(value)
         if fault is None and not value_set.holds(value):
-            return (
-                "code-invalid",
-                "code-not-in-value-set",
-                f"{shown(value)} is not in the value set {_named(url, codes)}.",
-            )
+            text = f"{shown(value)} is not in the value set {_named(url, codes)}."
+            return Fault("code-invalid", "code-not-in-value-set", text)
         return fault
 
     return check
 
 
 def concept(value: dict[str, Any], url: str, value_set: ValueSet) -> Problems:
-    """Problems of a well-formed CodeableConcept: one coding is from the value set (or an extension says why none is)."""
+    """Problems of a well-formed CodeableConcept: one coding is from the value set or an extension stands for it."""
     codings = value.get("coding", [])
     for coding in codings:
         code, system = coding.get("code"), coding.get("system")

@@ -26,10 +26,10 @@ def settled(resource: Any, problems: list[Problem]) -> Problems:
     return [p for p in problems if p.local is None or (p.local and p.local not in ids)] or None
 
 
-def local_reference(target: str) -> list[Problem]:
+def local_reference(target: str) -> Problem:
     """The problem that `#id` reaches nothing, until the container settles it."""
     text = f'The reference "{target[:80]}" needs a contained resource with that id; there is none (ref-1).'
-    return [Problem(".reference", "invariant", "invariant-ref-1", text, target[1:])]
+    return Problem(".reference", "invariant", "invariant-ref-1", text, local=target[1:])
 
 
 def _faults(resource: dict[str, Any], seen: set[str]) -> list[Problem]:

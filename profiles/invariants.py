@@ -95,7 +95,7 @@ def _version(entry: dict[str, Any]) -> str | None:
 
 def _document_first(resource_type: str, bundle_type: str) -> Holds:
     def holds(value: dict[str, Any]) -> bool:
-        first = next(iter(value.get("entry", ())), {})
+        first: dict[str, Any] = next(iter(value.get("entry", ())), {})
         return value.get("type") != bundle_type or first.get("resource", {}).get("resourceType") == resource_type
 
     return holds

@@ -10,7 +10,7 @@ from typing import Any
 from profiles import bindings, narrative, primitives
 from profiles.contained import local_reference
 from profiles.definitions import PRIMITIVE_TYPES, RESOURCE_TYPES, Element, value_set
-from profiles.problem import Problem, Problems, under
+from profiles.problem import Problem, Problems, joined, sound, under
 
 Node = Callable[[Any], Problems]
 Member = Callable[[Any, dict[str, Any]], Problems]
@@ -116,27 +116,28 @@ def concept(element: Element, inner: Node) -> Node:
         return inner
 
     def check(value: Any) -> Problems:
-        return inner(value) or bindings.concept(value, url, bound)
+        problems = inner(value)
+        return joined(problems, bindings.concept(value, url, bound)) if sound(problems) else problems
 
     return check
 
 
 def reference(element: Element, inner: Node) -> Node:
-    """`inner` for a Reference: `#id` reaches a contained resource, a relative URL a type that the element allows."""
+    """`inner` for a Reference: `#id` reaches a contained resource; a relative URL (a warning) a type allowed here."""
     targets = frozenset(element.targets)
 
     def check(value: Any) -> Problems:
         problems = inner(value)
-        target = value.get("reference") if problems is None else None
+        target = value.get("reference") if sound(problems) else None
         if target is None:
             return problems
         if target.startswith("#"):
-            return local_reference(target)
+            return joined(problems, [local_reference(target)])
         match = _relative(target) if targets else None
         if match is None or match[1] in targets or match[1] not in RESOURCE_TYPES:
-            return None
+            return problems
         text = f"{primitives.shown(target)} refers to a {match[1]}; allowed are {', '.join(sorted(targets))}."
-        return [Problem(".reference", "value", "wrong-reference-target", text)]
+        return joined(problems, [Problem(".reference", "value", "wrong-reference-target", text, "warning")])
 
     return check
 

@@ -67,7 +67,7 @@ class _Reader:
 
 
 def check(value: Any) -> Fault | None:
-    """None if `value` is a `<div>` of allowed XHTML with content, else what is wrong first."""
+    """None if `value` is a `<div>` of allowed XHTML with content, else what is wrong first; emptiness is a warning."""
     if type(value) is not str or not value:
         return wrong_kind(value, "xhtml", "a string")
     reader = _Reader()
@@ -80,11 +80,11 @@ def check(value: Any) -> Fault | None:
     try:
         parser.Parse(value, True)
     except expat.ExpatError as error:
-        return "value", "invalid-narrative", f"{shown(value)} is not well-formed XHTML: {error}."
+        return Fault("value", "invalid-narrative", f"{shown(value)} is not well-formed XHTML: {error}.")
     except UnicodeEncodeError:
-        return "value", "invalid-narrative", "The narrative holds half of a surrogate pair."
+        return Fault("value", "invalid-narrative", "The narrative holds half of a surrogate pair.")
     except _Refused as refused:
-        return "invariant", "unsafe-narrative", f"The narrative is refused: {refused}."
+        return Fault("invariant", "unsafe-narrative", f"txt-1: The narrative is refused: {refused}.")
     if not reader.text:
-        return "invariant", "empty-narrative", "The narrative shows nothing: it has neither text nor an image."
+        return Fault("invariant", "empty-narrative", "txt-2: The narrative has neither text nor an image.", "warning")
     return None

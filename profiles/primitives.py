@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/R4/datatypes.html#primitive
 
-A checker takes a JSON value and returns None, or what is wrong with it as (issue code, detail code, sentence). The
+A checker takes a JSON value and returns None, or the Fault it has. The
 specification's regular expressions are tightened where its text says more: dates exist in the calendar, numbers fit
 their range. Base64 has a check of its own because the published expression takes exponential time.
 """
@@ -12,9 +12,20 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-Fault = tuple[str, str, str]
+from profiles.issue import Severity
+
+
+class Fault(NamedTuple):
+    """What is wrong with one value: the issue's code, our detail code, a sentence, and whether it invalidates."""
+
+    code: str
+    detail: str
+    text: str
+    severity: Severity = "error"
+
+
 Checker = Callable[[Any], Fault | None]
 
 KINDS = {dict: "an object", list: "an array", type(None): "null"}
@@ -44,16 +55,17 @@ def shown(value: Any) -> str:
 def wrong_kind(value: Any, type_name: str, wanted: str) -> Fault:
     """The fault of a value whose JSON kind does not fit the type."""
     if value is None:
-        return "structure", "null-value", f"null stands where {type_name} ({wanted}) is expected; leave the member out."
+        text = f"null stands where {type_name} ({wanted}) is expected; leave the member out."
+        return Fault("structure", "null-value", text)
     if value == "" and type(value) is str:
-        return "value", "empty-value", f"An empty string stands where {type_name} is expected; leave the member out."
-    return "structure", "wrong-json-type", f"{shown(value)} is not {wanted}, as JSON writes {type_name}."
+        return Fault("value", "empty-value", f"An empty string stands where {type_name} belongs; leave the member out.")
+    return Fault("structure", "wrong-json-type", f"{shown(value)} is not {wanted}, as JSON writes {type_name}.")
 
 
 def _malformed(value: str, type_name: str, form: str) -> Fault:
     if not value:
         return wrong_kind(value, type_name, "a string")
-    return "value", "invalid-format", f"{shown(value)} is not a valid {type_name}: {form}."
+    return Fault("value", "invalid-format", f"{shown(value)} is not a valid {type_name}: {form}.")
 
 
 def _boolean(value: Any) -> Fault | None:
@@ -76,7 +88,9 @@ def _whole(type_name: str, least: int) -> Checker:
             return wrong_kind(value, type_name, "a whole number")
         if least <= value <= most:
             return None
-        return "value", "out-of-range", f"{shown(value)} is not a valid {type_name}: it lies in {least} to {most}."
+        return Fault(
+            "value", "out-of-range", f"{shown(value)} is not a valid {type_name}: it lies in {least} to {most}."
+        )
 
     return check
 
@@ -88,7 +102,9 @@ def _text(type_name: str) -> Checker:
         if _is_text(value) and not value.isspace() and len(value) <= MAX_STRING:
             return None
         if len(value) > MAX_STRING:
-            return "too-long", "too-long", f"A {type_name} has at most {MAX_STRING} characters; this has {len(value)}."
+            return Fault(
+                "too-long", "too-long", f"A {type_name} has at most {MAX_STRING} characters; this has {len(value)}."
+            )
         return _malformed(
             value, type_name, "it has visible characters, and no control characters but tab and line ends"
         )
@@ -117,7 +133,7 @@ def _dated(type_name: str, matches: Callable[[str], re.Match[str] | None], form:
         year, month, day = match.groups()
         if day is None or day < "29" or int(day) <= monthrange(int(year), int(month))[1]:
             return None
-        return "value", "invalid-date", f"{shown(value)} names a day that the calendar does not have."
+        return Fault("value", "invalid-date", f"{shown(value)} names a day that the calendar does not have.")
 
     return check
 
@@ -133,13 +149,14 @@ def _base64(value: Any) -> Fault | None:
     return None if data else _malformed(value, "base64Binary", "it has content")
 
 
-_NO_SPACE = "it has no white space"
+_VISIBLE = r"[^\x00-\x20\x7f]+"
+_NO_SPACE = "it has neither white space nor control characters"
 
 CHECKERS: dict[str, Checker] = {
     "base64Binary": _base64,
     "boolean": _boolean,
-    "canonical": _matching("canonical", r"\S+", _NO_SPACE),
-    "code": _matching("code", r"\S+( \S+)*", "its only white space is single spaces inside"),
+    "canonical": _matching("canonical", _VISIBLE, _NO_SPACE),
+    "code": _matching("code", f"{_VISIBLE}( {_VISIBLE})*", "its only white space is single spaces inside"),
     "date": _dated("date", _is_date, "it is written YYYY, YYYY-MM or YYYY-MM-DD"),
     "dateTime": _dated(
         "dateTime", _is_date_time, "it is written YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with Z or +zz:zz"
@@ -154,8 +171,8 @@ CHECKERS: dict[str, Checker] = {
     "string": _text("string"),
     "time": _matching("time", _TIME, "it is written hh:mm:ss"),
     "unsignedInt": _whole("unsignedInt", 0),
-    "uri": _matching("uri", r"\S+", _NO_SPACE),
-    "url": _matching("url", r"\S+", _NO_SPACE),
+    "uri": _matching("uri", _VISIBLE, _NO_SPACE),
+    "url": _matching("url", _VISIBLE, _NO_SPACE),
     "uuid": _matching(
         "uuid",
         "urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",

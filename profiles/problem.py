@@ -8,6 +8,8 @@ A check returns None when all is well, so valid resources build no paths; on the
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from profiles.issue import Severity
+
 
 class Problem(NamedTuple):
     """`where` is the rest of a FHIRPath (`.name[0].given[1]`); `code`, `detail` and `text` are those of an Issue.
@@ -19,6 +21,7 @@ class Problem(NamedTuple):
     code: str
     detail: str
     text: str
+    severity: Severity = "error"
     local: str | None = None
 
 
@@ -33,6 +36,11 @@ def under(prefix: str, problems: Iterable[Problem]) -> list[Problem]:
 def joined(one: Problems, other: Problems) -> Problems:
     """Both lists in order; None if neither has an entry."""
     return one + other if one and other else one or other
+
+
+def sound(problems: Problems) -> bool:
+    """Whether a value's shape can be relied on: it has no error but, at most, unsettled local references."""
+    return problems is None or all(p.severity != "error" or p.local is not None for p in problems)
 
 
 def step(name: Any) -> str:

@@ -15,11 +15,11 @@ from profiles.definitions import RESOURCE_TYPES, Element, children, elements
 from profiles.issue import Issue
 from profiles.members import Member, Node, complex_member, concept, is_primitive, primitive, reference, sibling
 from profiles.primitives import shown, wrong_kind
-from profiles.problem import Problem, Problems, joined, step, under
+from profiles.problem import Problem, Problems, joined, sound, step
 
 
 def check(resource: Any) -> list[Issue]:
-    """Everything wrong with a parsed JSON resource; empty if it is valid. Never raises.
+    """Everything wrong with a parsed JSON resource; it is valid if no issue's severity is "error". Never raises.
 
     Numbers are int or decimal.Decimal. Expressions start at the resource's type: `Patient.contact[0].name.given[1]`.
     """
@@ -34,6 +34,10 @@ def check(resource: Any) -> list[Issue]:
     return [
         Issue(p.code, p.detail, p.text, ((root + p.where).lstrip("."),) if root + p.where else ()) for p in problems
     ]
+
+
+def _expression(path: str) -> tuple[str, ...]:
+    return (path.removeprefix("."),) if path else ()
 
 
 def _resource(value: Any) -> Problems:
@@ -87,7 +91,7 @@ def node(path: str) -> Node:
         if must_choose or not any_choice.isdisjoint(names):
             for element, group in choices.items():
                 problems = joined(problems, _choice(path, element, {n.lstrip("_") for n in names & group}))
-        if rules and (problems is None or all(p.local is not None for p in problems)):
+        if rules and sound(problems):
             for rule, holds in rules:
                 if not holds(value):
                     text = f"{rule.key}: {rule.human}"
@@ -159,7 +163,7 @@ def _missing(path: str, value: dict[str, Any]) -> Problems:
     absent = [
         e for e in elements(path).values() if e.min and not e.choice and not value.keys() & {e.name, f"_{e.name}"}
     ]
-    return under("", (_required(path, element) for element in absent)) or None
+    return [_required(path, element) for element in absent] or None
 
 
 def _choice(path: str, element: Element, present: set[str]) -> Problems:

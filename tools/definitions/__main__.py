@@ -37,10 +37,8 @@ def main() -> int:
         if not arguments.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(tables[path])
-        print(f"{'outdated' if arguments.check else 'written'} {path}")
-    print(
-        f"{package.name} {package.version}: {len(tables)} tables, {len(stale)} {'outdated' if arguments.check else 'written'}"
-    )
+        print(f"{verb} {path}")
+    print(f"{package.name} {package.version}: {len(tables)} tables, {len(stale)} {verb}")
     return 1 if arguments.check and stale else 0
 
 

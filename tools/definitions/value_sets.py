@@ -18,12 +18,12 @@ from tools.definitions.table import packed
 PATH = Path("profiles/data/value_sets.json.gz")
 
 EXTERNAL = {
-    "urn:ietf:bcp:13": r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9*][A-Za-z0-9!#$&^_.+-]*(\s*;.*)?",
+    "urn:ietf:bcp:13": r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*(/[A-Za-z0-9*][A-Za-z0-9!#$&^_.+-]*(\s*;.*)?)?",
     "urn:ietf:bcp:47": r"([A-Za-z]{2,8}|[iIxX])(-[A-Za-z0-9]{1,8})*",
     "urn:iso:std:iso:4217": r"[A-Z]{3}",
     "http://unitsofmeasure.org": r"[\x21-\x7e]+",
 }
-"""System -> what its codes look like: media types, language tags, currencies, units."""
+"""System -> what its codes look like: media types (R4 also writes `json`), language tags, currencies, units."""
 
 ALIASES = {"http://www.rfc-editor.org/bcp/bcp13.txt": "http://hl7.org/fhir/ValueSet/mimetypes"}
 """Bindings that name the document a value set is made of."""
