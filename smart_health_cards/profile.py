@@ -212,14 +212,11 @@ def _not_minified(resource: Mapping[str, Any], place: str) -> Iterator[Finding]:
     for element in ("id", "text"):
         if element in resource:
             yield Finding("not-minified", f"{place}.{element}", f"A card in a QR code carries no {element}.")
-    meta = resource.get("meta", {"security": []})
-    if not isinstance(meta, Mapping) or meta.keys() - {"security"}:
-        yield Finding("not-minified", f"{place}.meta", "A card in a QR code carries no meta but meta.security.")
-    labels = objects(members(meta).get("security"))
-    if len(labels) > 1 or any(label.get("system") != IAL or label.get("code") not in IAL_CODES for label in labels):
-        text = "The only label of a card is one of identity assurance: IAL1.2, IAL1.4, IAL2 or IAL3."
-        yield Finding("security-label", f"{place}.meta.security", text)
+    if "meta" in resource:
+        yield from _meta(resource["meta"], f"{place}.meta")
     for element, value in resource.items():
+        if isinstance(value, str):
+            continue
         for concept in objects(value if isinstance(value, list) else [value]):
             if "coding" not in concept:
                 continue
@@ -228,7 +225,18 @@ def _not_minified(resource: Mapping[str, Any], place: str) -> Iterator[Finding]:
                 yield Finding("not-minified", f"{place}.{element}", text)
 
 
+def _meta(meta: object, place: str) -> Iterator[Finding]:
+    if not isinstance(meta, dict) or meta.keys() != {"security"}:
+        yield Finding("not-minified", place, "A card in a QR code carries no meta but meta.security.")
+    labels = objects(members(meta).get("security"))
+    if len(labels) > 1 or any(label.get("system") != IAL or label.get("code") not in IAL_CODES for label in labels):
+        text = "The only label of a card is one of identity assurance: IAL1.2, IAL1.4, IAL2 or IAL3."
+        yield Finding("security-label", f"{place}.security", text)
+
+
 def _beyond(value: Mapping[str, Any], judged: set[str], place: str) -> Iterator[Finding]:
+    if value.keys() <= judged:
+        return
     for element in sorted(value.keys() - judged):
         text = f"{element} is more than a minimal card carries."
         yield Finding("not-minimal", f"{place}.{element}", text, "warning")

@@ -3,20 +3,21 @@
 https://www.rfc-editor.org/rfc/rfc8259
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["is_text", "members", "objects"]
 
 
-def members(value: object) -> Mapping[str, Any]:
+def members(value: object) -> dict[str, Any]:
     """The object itself, or an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def objects(value: object) -> list[Mapping[str, Any]]:
+def objects(value: object) -> list[dict[str, Any]]:
     """The items of an array, each as an object; none when it is no array."""
-    return [members(item) for item in value] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    return [item if isinstance(item, dict) else {} for item in value]
 
 
 def is_text(value: object) -> bool:

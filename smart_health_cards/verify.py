@@ -85,7 +85,7 @@ def _check_claims(claims: Mapping[str, Any], trust: TrustList) -> Mapping[str, A
     if not isinstance(subject.get("fhirVersion"), str):
         raise CardError("fhir-version-missing", "The card does not say which version of FHIR it uses.")
     bundle = subject.get("fhirBundle")
-    if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise CardError("fhir-bundle-missing", "The card holds no FHIR Bundle.")
     if "rid" in vc and not is_rid(vc["rid"]):
         raise CardError("rid-malformed", "The card's revocation identifier is malformed.")
