@@ -1,4 +1,96 @@
 """Settings, read once, and Context: all an interaction may reach.
 
-Sources of the values: the environment (`FHIR_SERVER_*`, `MONGODB_URI`, `MONGODB_DRIVER`) and the command line.
+Values come from the environment (`FHIR_SERVER_*`, `MONGODB_URI`, `MONGODB_DRIVER`) and the command line, which wins.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fhir_server.store.store import Store
+from smart_health_cards import KeyFolder
+
+Bytes = Annotated[int, Field(gt=0, description="bytes")]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Frozen: read once at start, handed down, never asked of the environment again."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_SERVER_", frozen=True, extra="ignore")
+
+    dev: bool = Field(False, description="No authorization, every caller an administrator; loopback only.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    base_url: str = Field("", description="Public address of the FHIR base, ending in /fhir; decides every link.")
+    data: Path = Field(Path("data"), description="Folder of keys and, without MONGODB_URI, of the embedded database.")
+    workers: int = Field(1, ge=1, le=64, description="Worker processes.")
+
+    mongodb_uri: str = Field(
+        "", validation_alias=AliasChoices("mongodb_uri", "MONGODB_URI"), repr=False, description="A MongoDB to use."
+    )
+    mongodb_driver: Literal["pymongo", "motor"] = Field(
+        "pymongo",
+        validation_alias=AliasChoices("mongodb_driver", "MONGODB_DRIVER"),
+        description="Driver: PyMongo's asynchronous API, or Motor.",
+    )
+    database: str = Field("fhir", description="Name of the database.")
+
+    max_resource: Bytes = Field(2_000_000, description="Largest resource, in bytes.")
+    max_bundle: Bytes = Field(10_000_000, description="Largest Bundle, in bytes.")
+    max_bundle_entries: int = Field(5_000, gt=0, description="Most entries in a batch or transaction.")
+    max_upload: Bytes = Field(256_000_000, description="Largest roster file, in bytes.")
+    page_size: int = Field(50, gt=0, description="Rows on a search page when _count is absent.")
+    max_page_size: int = Field(1_000, gt=0, description="A larger _count is lowered to this.")
+    request_seconds: float = Field(30.0, gt=0, description="Longest time one request may take, in seconds.")
+    page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
+    jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
+    historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
+    issuer_name: str = Field("", description="Name of the SMART Health Card issuer, shown on cards.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        value = value.rstrip("/")
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"the base URL must look like https://host/fhir, not {value!r}")
+        return value if value.endswith("/fhir") else value + "/fhir"
+
+    @property
+    def base(self) -> str:
+        """The FHIR base, without a trailing slash: `https://host/fhir`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{host}:{self.port}/fhir"
+
+    @property
+    def origin(self) -> str:
+        """The base without `/fhir`: where portal pages, cards and keys live."""
+        return self.base.removesuffix("/fhir")
+
+    @property
+    def issuer(self) -> str:
+        """The SMART Health Card issuer (`iss`); its keys are at `<issuer>/.well-known/jwks.json`."""
+        return self.origin + "/shc"
+
+
+Clock = Callable[[], int]
+"""Microseconds since 1970 in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an interaction or operation works with; made once by app.py."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    card_keys: KeyFolder
+    secret: bytes
+    """Signs page tokens and card addresses; 32 bytes, shared by all workers."""

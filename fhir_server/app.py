@@ -1,0 +1,76 @@
+"""The composition root: the only file that wires database, web framework and libraries together."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from fhir_server.access import secret
+from fhir_server.caller import SERVER, allow_all
+from fhir_server.context import Context, Settings
+from fhir_server.http.cards import card_routes
+from fhir_server.http.health import health_routes
+from fhir_server.http.routes import fhir_routes
+from fhir_server.operations import shipped
+from fhir_server.operations.catalogue import OPERATIONS
+from fhir_server.operations.registry import Registry
+from fhir_server.store.store import Store
+from smart_health_cards import KeyFolder
+
+
+def now() -> int:
+    """The clock: microseconds since 1970 in UTC."""
+    return time.time_ns() // 1_000
+
+
+async def open_context(settings: Settings, mongodb_uri: str) -> Context:
+    """A Context on an open database. The caller closes `context.store`."""
+    store = await Store.open(
+        mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
+    )
+    keys = KeyFolder(settings.data / "keys" / "cards")
+    return Context(settings, store, now, keys, secret.load_or_create(settings.data / "keys" / "links"))
+
+
+async def prepare(settings: Settings, mongodb_uri: str) -> None:
+    """First boot, before any worker: indexes, a card key, and the resources that come with the product."""
+    context = await open_context(settings, mongodb_uri)
+    try:
+        if not context.card_keys.records():
+            context.card_keys.generate(now() // 1_000_000)
+        await shipped.load(context, SERVER, allow_all, Registry(OPERATIONS))
+    finally:
+        await context.store.close()
+
+
+def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
+    """The ASGI application of one worker process."""
+    opened: list[Context] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        context = await open_context(settings, mongodb_uri)
+        opened.append(context)
+        try:
+            yield
+        finally:
+            opened.clear()
+            await context.store.close()
+
+    def context() -> Context:
+        return opened[0]
+
+    app = FastAPI(title="FHIR server for vaccination", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app.router.routes.extend(fhir_routes(context, Registry(OPERATIONS)))
+    app.router.routes.extend(card_routes(context))
+    app.router.routes.extend(health_routes(context))
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "Last-Modified", "Location", "Content-Location", "X-Progress", "Retry-After"],
+    )
+    return app

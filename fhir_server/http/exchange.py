@@ -1,0 +1,175 @@
+"""Exchange: one HTTP request as the interactions need it: negotiated, limited, with its caller.
+
+https://hl7.org/fhir/R4/http.html#general
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import cached_property
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from fhir_server.caller import DEVELOPER, Caller, Predicate, allow_all
+from fhir_server.context import Context
+from fhir_server.fhir.outcome import refuse
+
+_JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json"})
+_ANYTHING = frozenset({"*/*", "application/*", "text/*", "text/html"})
+_MAX_URL = 8_192
+_CONTROL = frozenset({"_format", "_pretty"})
+
+
+class Exchange:
+    """One request. Raises FhirError as soon as something about it is not acceptable."""
+
+    def __init__(self, context: Context, scope: Scope, receive: Receive) -> None:
+        self.context = context
+        self.method: str = scope["method"]
+        self.path: dict[str, str] = scope.get("path_params", {})
+        self.headers = Headers(scope=scope)
+        self._query: bytes = scope["query_string"]
+        self._receive = receive
+        self.caller: Caller = DEVELOPER
+        self.predicate: Predicate = allow_all
+        if len(scope["raw_path"]) + len(self._query) > _MAX_URL:
+            raise refuse(
+                414, "too-long", "url-too-long", f"The address has more than {_MAX_URL} bytes; use POST _search."
+            )
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Query parameters in order, decoded. FhirError 400 for bytes that are not UTF-8."""
+        return form_pairs(self._query)
+
+    @cached_property
+    def parameters(self) -> list[tuple[str, str]]:
+        """Query parameters without those that only shape the answer (`_format`, `_pretty`)."""
+        return [pair for pair in self.pairs if pair[0] not in _CONTROL]
+
+    @property
+    def pretty(self) -> bool:
+        """Whether `_pretty=true` asks for white space."""
+        return bool(self._query) and ("_pretty", "true") in self.pairs
+
+    @cached_property
+    def prefer(self) -> dict[str, str]:
+        """The Prefer header's tokens: {"return": "minimal", "handling": "lenient", "respond-async": ""}."""
+        header = ",".join(self.headers.getlist("prefer"))
+        items = (item.strip().partition("=") for item in header.replace(";", ",").split(",") if item.strip())
+        return {name.strip().lower(): value.strip().strip('"') for name, _, value in items}
+
+    @property
+    def lenient(self) -> bool:
+        """Whether unknown search parameters are to be reported instead of refused."""
+        return self.prefer.get("handling") == "lenient"
+
+    @cached_property
+    def language(self) -> str:
+        """`es` where Accept-Language prefers Spanish over English, else `en`."""
+        best, quality = "en", 0.0
+        for item in self.headers.get("accept-language", "").split(","):
+            tag, _, weight = item.strip().partition(";q=")
+            try:
+                q = float(weight) if weight else 1.0
+            except ValueError:
+                continue
+            language = tag.strip().lower().split("-")[0]
+            if language in ("en", "es") and q > quality:
+                best, quality = language, q
+        return best
+
+    def require_json_answer(self) -> None:
+        """FhirError 406 unless the client takes JSON."""
+        asked = next((value for name, value in self.pairs if name == "_format"), None) if self._query else None
+        if asked is not None:
+            # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
+            if _essence(asked.replace(" ", "+")) not in _JSON:
+                raise _not_acceptable("_format", asked)
+            return
+        accept = self.headers.get("accept")
+        if accept is None or accept == "*/*" or accept == "application/fhir+json":
+            return
+        if not any(_essence(item) in _JSON or _essence(item) in _ANYTHING for item in accept.split(",")):
+            raise _not_acceptable("Accept", accept)
+
+    def require_json_body(self) -> None:
+        """FhirError 415 unless the body is declared as JSON (or not declared at all)."""
+        declared = self.headers.get("content-type")
+        if declared is not None and _essence(declared) not in _JSON:
+            raise refuse(
+                415,
+                "not-supported",
+                "unsupported-content-type",
+                f"The body is declared as '{declared}'; this address takes application/fhir+json.",
+                "Content-Type",
+            )
+
+    @property
+    def media_type(self) -> str:
+        """The body's media type, without parameters, in lower case; empty when not declared."""
+        return _essence(self.headers.get("content-type", ""))
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. FhirError 413 past `limit` bytes, 408 when it does not arrive in time."""
+        chunks = [chunk async for chunk in self.stream(limit)]
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def stream(self, limit: int) -> AsyncIterator[bytes]:
+        """The body in chunks, under the same limits as `body`."""
+        encoding = self.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise refuse(
+                415, "not-supported", "unsupported-encoding", f"Content-Encoding '{encoding}' is not accepted."
+            )
+        length = self.headers.get("content-length", "0")
+        if length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        received = 0
+        while True:
+            try:
+                message = await asyncio.wait_for(self._receive(), self.context.settings.request_seconds)
+            except TimeoutError:
+                raise refuse(408, "timeout", "slow-body", "The body did not arrive in time.") from None
+            if message["type"] == "http.disconnect":
+                raise refuse(400, "incomplete", "cut-off", "The connection was closed before the body was complete.")
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if received > limit:
+                raise _too_large(limit)
+            if chunk:
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+
+def form_pairs(encoded: bytes) -> list[tuple[str, str]]:
+    """Decoded name-value pairs of a query string or form body. FhirError 400 for bytes that are not UTF-8."""
+    try:
+        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1_000)
+    except ValueError:
+        raise refuse(
+            400,
+            "invalid",
+            "malformed-query",
+            "The parameters are not percent-encoded UTF-8, or there are more than 1,000.",
+        ) from None
+
+
+def _essence(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _not_acceptable(place: str, asked: str) -> Exception:
+    return refuse(
+        406,
+        "not-supported",
+        "not-acceptable",
+        f"'{asked}' is not a format this server answers in; it answers application/fhir+json.",
+        place,
+    )
+
+
+def _too_large(limit: int) -> Exception:
+    return refuse(413, "too-long", "body-too-large", f"The body is larger than the {limit} bytes accepted here.")

@@ -1,0 +1,137 @@
+"""The wire: the one place where replies and failures become HTTP answers.
+
+https://hl7.org/fhir/R4/http.html#Status-Codes
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from fhir_server.context import Context
+from fhir_server.fhir import json
+from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
+from fhir_server.http.exchange import Exchange
+from fhir_server.interactions.reply import Reply
+
+log = logging.getLogger("fhir_server.http")
+
+Handler = Callable[[Exchange], Awaitable[Reply]]
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+
+
+class Endpoint:
+    """An address of the FHIR API: a pure ASGI application that picks the handler of the request's method."""
+
+    def __init__(self, context: Callable[[], Context], handlers: Mapping[str, Handler]) -> None:
+        self._context = context
+        self._handlers = dict(handlers)
+        if "GET" in self._handlers:
+            self._handlers.setdefault("HEAD", self._handlers["GET"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context = self._context()
+        try:
+            exchange = Exchange(context, scope, receive)
+            async with asyncio.timeout(context.settings.request_seconds):
+                response = await self._answer(exchange)
+        except FhirError as error:
+            response = refusal(error)
+        except TimeoutError:
+            response = refusal(refuse(503, "timeout", "out-of-time", "The request took too long and was given up."))
+        except Exception as error:  # the boundary: whatever else failed is a fault of ours, told without its insides
+            # A message may quote personal data: only the kind of failure and the places in our code are logged.
+            log.error("%s in %s\n%s", type(error).__name__, scope.get("route"), _places(error))
+            response = refusal(refuse(500, "exception", "internal", "The server failed; the failure has been logged."))
+        if scope["method"] == "HEAD":
+            response = Response(status_code=response.status_code, headers=dict(response.headers))
+        await response(scope, receive, send)
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        handler = self._handlers.get(exchange.method)
+        if handler is None:
+            allowed = ", ".join(sorted(self._handlers))
+            raise FhirError(
+                405,
+                [
+                    Issue(
+                        "not-supported",
+                        "wrong-method",
+                        f"{exchange.method} is not possible here; possible: {allowed or 'nothing'}.",
+                    )
+                ],
+                {"Allow": allowed},
+            )
+        exchange.require_json_answer()
+        return respond(exchange, await handler(exchange))
+
+
+def respond(exchange: Exchange, reply: Reply) -> Response:
+    """The HTTP answer for a reply, by the request's conditions and preferences."""
+    headers = dict(reply.headers)
+    if reply.version is not None:
+        headers["etag"] = f'W/"{reply.version}"'
+    if reply.updated is not None:
+        headers["last-modified"] = http_date(reply.updated)
+    if reply.location is not None:
+        headers["location"] = f"{exchange.context.settings.base}/{reply.location}"
+    if exchange.method in ("GET", "HEAD") and reply.version is not None and _not_modified(exchange, reply):
+        return Response(status_code=304, headers=headers)
+    body = reply.body
+    if reply.written:
+        body = _preferred(exchange, reply)
+    if body is None:
+        return Response(status_code=reply.status, headers=headers)
+    if exchange.pretty and reply.media_type == "application/fhir+json":
+        body = json.pretty(body)
+    headers["content-type"] = FHIR_JSON if reply.media_type == "application/fhir+json" else reply.media_type
+    return Response(body, reply.status, headers)
+
+
+def refusal(error: FhirError) -> Response:
+    """The HTTP answer for a failure: its status and OperationOutcome."""
+    headers = {"content-type": FHIR_JSON, **error.headers}
+    return Response(json.dump(operation_outcome(error.issues)), error.status, headers)
+
+
+def http_date(updated: int) -> str:
+    """Microseconds since 1970 as an HTTP date (whole seconds)."""
+    return format_datetime(datetime.fromtimestamp(updated // 1_000_000, UTC), usegmt=True)
+
+
+def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
+    match exchange.prefer.get("return"):
+        case "minimal":
+            return None
+        case "OperationOutcome":
+            text = "Created." if reply.status == 201 else "Stored."
+            return json.dump(operation_outcome([Issue("informational", "stored", text, (), "information")]))
+        case _:
+            return reply.body
+
+
+def _not_modified(exchange: Exchange, reply: Reply) -> bool:
+    asked = exchange.headers.get("if-none-match")
+    if asked is not None:
+        return asked.strip() == "*" or f'W/"{reply.version}"' in (tag.strip() for tag in asked.split(","))
+    since = exchange.headers.get("if-modified-since")
+    if since is None or reply.updated is None:
+        return False
+    try:
+        moment = parsedate_to_datetime(since)
+    except ValueError:
+        return False
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return reply.updated // 1_000_000 <= moment.timestamp()
+
+
+def _places(error: BaseException) -> str:
+    return "".join(
+        f"  {frame.filename}:{frame.lineno} {frame.name}\n" for frame in traceback.extract_tb(error.__traceback__)
+    )

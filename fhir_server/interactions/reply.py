@@ -1,0 +1,35 @@
+"""Reply: what an interaction came to, before it becomes an HTTP answer.
+
+https://hl7.org/fhir/R4/http.html
+"""
+
+from dataclasses import dataclass
+
+from fhir_server.store.records import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Status and FHIR JSON body; `version` and `updated` become ETag and Last-Modified, `location` is relative to
+    the base (`Patient/1/_history/2`). `written`: the body is the resource just written, which `Prefer` may withhold."""
+
+    status: int
+    body: bytes | None = None
+    version: int | None = None
+    updated: int | None = None
+    location: str | None = None
+    written: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    media_type: str = "application/fhir+json"
+
+
+def of_stored(status: int, stored: Stored, *, location: bool = False, written: bool = False) -> Reply:
+    """The reply that carries this version of a resource."""
+    return Reply(
+        status,
+        stored.raw,
+        stored.version,
+        stored.updated,
+        f"{stored.type}/{stored.id}/_history/{stored.version}" if location else None,
+        written,
+    )

@@ -1,0 +1,160 @@
+"""Transaction: every entry or none, references between the entries resolved.
+
+https://hl7.org/fhir/R4/http.html#trules
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.fhir import bundle as bundles
+from fhir_server.fhir import json, query, references
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.interactions import batch
+from fhir_server.interactions.entry import Entry, identities, take_apart, within
+from fhir_server.interactions.incoming import entries_of
+from fhir_server.interactions.writes import claim, expected_version, new_id, reply_to, require_same_id
+from fhir_server.store.records import ClaimTaken, Create, Delete, Selection, Update, Write
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An entry with the identity it acts on. `found`: it is already there, nothing is to be created."""
+
+    entry: Entry
+    id: str | None
+    found: bool = False
+
+
+async def run(
+    context: Context, caller: Caller, predicate: Predicate, found: dict[str, object], body: bytes, lenient: bool
+) -> list[bundles.Response]:
+    """The answers to all entries, in their order. FhirError when anything about any entry fails; then nothing is done."""
+    entries = _understood(take_apart(context, found, body))
+    for _ in range(_ATTEMPTS):
+        try:
+            return await _attempt(context, caller, predicate, entries, lenient)
+        except ClaimTaken:
+            # Between looking and writing somebody created what an entry asked for: its id differs from the one that
+            # other entries would refer to, so everything is resolved afresh.
+            continue
+    raise entries[0].refuse(
+        409, "conflict", "busy", "Others kept creating what this transaction creates conditionally; send it again."
+    )
+
+
+async def _attempt(
+    context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry], lenient: bool
+) -> list[bundles.Response]:
+    steps = [await _identify(context, caller, predicate, entry) for entry in entries]
+    clash = identities((step.entry, step.id) for step in steps)
+    if clash is not None:
+        raise clash
+    names = await _names(context, caller, predicate, steps)
+    changing = [step for step in steps if step.entry.method not in ("GET", "HEAD") and not step.found]
+    changing.sort(key=lambda step: batch.ORDER.index(step.entry.method))
+    committed = await context.store.commit(caller, predicate, [_write(context, step, names) for step in changing])
+    answers = {
+        step.entry.number: batch.response(reply_to(outcome)) for step, outcome in zip(changing, committed, strict=True)
+    }
+    for step in steps:
+        if step.found or step.entry.method in ("GET", "HEAD"):
+            entry = replace(step.entry, method="GET", id=step.id or step.entry.id)
+            answers[entry.number] = batch.response(await batch.perform(context, caller, predicate, entry, lenient))
+    return [answers[entry.number] for entry in entries]
+
+
+def _understood(taken: Sequence[Entry | FhirError]) -> list[Entry]:
+    failed = [entry for entry in taken if isinstance(entry, FhirError)]
+    if failed:
+        raise FhirError(failed[0].status, [issue for error in failed for issue in error.issues])
+    entries = [entry for entry in taken if isinstance(entry, Entry)]
+    for entry in entries:
+        if entry.method not in batch.ORDER or entry.method == "PATCH":
+            raise entry.refuse(400, "not-supported", "unsupported-request", f"{entry.method} is not possible here.")
+        if entry.type is None or (entry.method == "POST" and (entry.id or entry.criteria is not None)):
+            raise entry.refuse(
+                400, "not-supported", "unsupported-url", "This address is not possible here.", "request.url"
+            )
+        if entry.resource is not None and entry.resource.get("resourceType") != entry.type:
+            text = f"The address takes a {entry.type}; the resource is a {entry.resource.get('resourceType')}."
+            raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
+    return entries
+
+
+async def _identify(context: Context, caller: Caller, predicate: Predicate, entry: Entry) -> _Step:
+    """Which resource the entry acts on: named, found by its criteria, or about to be created."""
+    if entry.method in ("GET", "HEAD"):
+        return _Step(entry, entry.id)
+    criteria = entry.if_none_exist if entry.method == "POST" else entry.criteria
+    if criteria is None:
+        return _Step(entry, entry.id or new_id())
+    present = await _match(context, caller, predicate, entry, entry.type or "", criteria)
+    if entry.method == "POST":
+        return _Step(entry, present or new_id(), present is not None)
+    sent = entry.resource.get("id") if entry.resource is not None else None
+    return _Step(entry, present or (sent if isinstance(sent, str) else new_id()))
+
+
+async def _match(
+    context: Context, caller: Caller, predicate: Predicate, entry: Entry, resource_type: str, criteria: str
+) -> str | None:
+    """The id of the one match, None without one; FhirError 412 for several."""
+    try:
+        _, where = query.criteria(resource_type, criteria.lstrip("?"))
+    except FhirError as error:
+        raise within(error, entry.expression) from None
+    page = await context.store.search(caller, predicate, Selection(resource_type, where, limit=2))
+    if len(page.rows) > 1:
+        text = f"'{criteria}' matches several {resource_type} resources; one is needed."
+        raise entry.refuse(412, "multiple-matches", "several-matches", text)
+    return page.rows[0].id if page.rows else None
+
+
+async def _names(
+    context: Context, caller: Caller, predicate: Predicate, steps: Sequence[_Step]
+) -> dict[str, str]:
+    """What each reference inside the Bundle becomes: fullUrl or `Type?criteria` -> `Type/id`."""
+    names = {
+        step.entry.full_url: f"{step.entry.type}/{step.id}"
+        for step in steps
+        if step.entry.full_url and step.entry.method in ("POST", "PUT")
+    }
+    for step in steps:
+        if step.entry.resource is None:
+            continue
+        for text in references.texts(step.entry.resource):
+            if text in names:
+                continue
+            if text.startswith(("urn:uuid:", "urn:oid:")):
+                refusal = f"The reference '{text}' names no entry of this Bundle."
+                raise step.entry.refuse(400, "not-found", "unresolved-reference", refusal, "resource")
+            if references.is_conditional(text):
+                resource_type, _, criteria = text.partition("?")
+                present = await _match(context, caller, predicate, step.entry, resource_type, criteria)
+                if present is None:
+                    refusal = f"The conditional reference '{text}' matches nothing."
+                    raise step.entry.refuse(412, "not-found", "unresolved-reference", refusal, "resource")
+                names[text] = f"{resource_type}/{present}"
+    return names
+
+
+def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
+    entry, resource_id, resource_type = step.entry, step.id or "", step.entry.type or ""
+    try:
+        expected = expected_version(entry.if_match)
+        if entry.method == "DELETE":
+            return Delete(resource_type, resource_id, expected)
+        body = references.rewrite(entry.body, names)
+        entries = entries_of(context, json.parse(body), resource_id)
+        if entry.method == "POST":
+            unless = claim(resource_type, entry.if_none_exist) if entry.if_none_exist is not None else None
+            return Create(resource_type, resource_id, body, entries, unless, must_create=True)
+        if entry.criteria is None or (entry.resource or {}).get("id") is not None:
+            require_same_id((entry.resource or {}).get("id"), resource_id, f"{resource_type}.id")
+        return Update(resource_type, resource_id, body, entries, expected)
+    except FhirError as error:
+        raise within(error, entry.expression) from None

@@ -1,0 +1,129 @@
+"""Create, update and delete; the precondition travels with the write.
+
+https://hl7.org/fhir/R4/http.html#create
+"""
+
+import re
+from uuid import uuid4
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.fhir import query
+from fhir_server.fhir.outcome import refuse
+from fhir_server.interactions.incoming import accept, entries_of, known_type, legal_id
+from fhir_server.interactions.reply import Reply, of_stored
+from fhir_server.store.records import Claim, Committed, Create, Delete, Update, Write
+
+_ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+
+
+def new_id() -> str:
+    """A server-assigned logical id: random, so that it tells nothing."""
+    return str(uuid4())
+
+
+def expected_version(if_match: str | None) -> int | None:
+    """The version named by If-Match, None without one; FhirError 400 if it is not an entity tag of ours."""
+    if if_match is None:
+        return None
+    match = _ETAG.fullmatch(if_match.strip())
+    if match is None:
+        raise refuse(
+            400, "invalid", "malformed-if-match", f'If-Match must look like W/"3"; \'{if_match}\' does not.', "If-Match"
+        )
+    return int(match.group(1))
+
+
+def claim(resource_type: str, if_none_exist: str) -> Claim:
+    """The precondition of a conditional create. FhirError 400 if the criteria would match everything."""
+    canonical, where = query.criteria(resource_type, if_none_exist.lstrip("?"))
+    return Claim(canonical, where)
+
+
+async def create(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    resource_type: str,
+    body: bytes,
+    if_none_exist: str | None = None,
+) -> Reply:
+    """201 with the new resource; with If-None-Exist and one match 200 with that one, several 412."""
+    known_type(resource_type)
+    unless = claim(resource_type, if_none_exist) if if_none_exist is not None else None
+    incoming = accept(context, resource_type, body)
+    resource_id = new_id()
+    write = Create(
+        resource_type, resource_id, incoming.body, entries_of(context, incoming.resource, resource_id), unless
+    )
+    return reply_to(await _commit(context, caller, predicate, write))
+
+
+async def update(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    resource_type: str,
+    resource_id: str,
+    body: bytes,
+    if_match: str | None = None,
+) -> Reply:
+    """200 with the new version, 201 where the id was new; FhirError 412 if If-Match names another version."""
+    known_type(resource_type)
+    expected = expected_version(if_match)
+    _require_id(resource_id)
+    incoming = accept(context, resource_type, body)
+    require_same_id(incoming.resource.get("id"), resource_id, f"{resource_type}.id")
+    entries = entries_of(context, incoming.resource, resource_id)
+    return reply_to(
+        await _commit(context, caller, predicate, Update(resource_type, resource_id, incoming.body, entries, expected))
+    )
+
+
+async def delete(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    resource_type: str,
+    resource_id: str,
+    if_match: str | None = None,
+) -> Reply:
+    """204, also when there was nothing to delete."""
+    known_type(resource_type)
+    expected = expected_version(if_match)
+    return reply_to(await _commit(context, caller, predicate, Delete(resource_type, resource_id, expected)))
+
+
+def require_same_id(found: object, resource_id: str, expression: str) -> None:
+    """FhirError 400 unless the resource carries the id of its address."""
+    if found == resource_id:
+        return
+    told = f"has id '{found}'" if found is not None else "has no id"
+    raise refuse(
+        400, "invalid", "wrong-id", f"The address names id '{resource_id}' but the resource {told}.", expression
+    )
+
+
+def reply_to(committed: Committed) -> Reply:
+    """The reply a committed write deserves."""
+    stored = committed.stored
+    if committed.effect == "deleted" or stored is None or stored.raw is None:
+        return Reply(204, version=stored.version if stored else None)
+    if committed.effect == "created":
+        return of_stored(201, stored, location=True, written=True)
+    return of_stored(200, stored, location=True, written=True)
+
+
+async def _commit(context: Context, caller: Caller, predicate: Predicate, write: Write) -> Committed:
+    [committed] = await context.store.commit(caller, predicate, [write])
+    return committed
+
+
+def _require_id(resource_id: str) -> None:
+    if not legal_id(resource_id):
+        raise refuse(
+            400,
+            "value",
+            "malformed-id",
+            f"'{resource_id}' cannot be an id: 1 to 64 letters, digits, hyphens and dots.",
+        )

@@ -1,0 +1,102 @@
+"""The registry: one row per operation; routes, parameter checks and the CapabilityStatement come from it.
+
+https://hl7.org/fhir/R4/operations.html
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.fhir import json
+from fhir_server.interactions.reply import Reply
+from fhir_server.operations.arguments import Arguments
+
+Level = Literal["system", "type", "instance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One invocation. `type` and `id` are those of the address; `body` is the raw body where the operation takes
+    other media types than FHIR (`accepts`), then `media_type` names it; `language` is `en` or `es`."""
+
+    context: Context
+    caller: Caller
+    predicate: Predicate
+    arguments: Arguments
+    type: str | None = None
+    id: str | None = None
+    body: bytes = b""
+    media_type: str = ""
+    language: str = "en"
+    prefer: Mapping[str, str] | None = None
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A row. `definition` is the id of the OperationDefinition, in operations/definitions/<id>.json.
+
+    `accepts` names media types of bodies that are no FHIR; they reach the handler unread, up to `max_upload` bytes.
+    """
+
+    code: str
+    definition: str
+    levels: frozenset[Level]
+    types: frozenset[str]
+    affects_state: bool
+    handler: Handler
+    accepts: frozenset[str] = frozenset()
+
+
+class Registry:
+    """All operations, found by code and level. Raises ValueError if a row disagrees with its OperationDefinition."""
+
+    def __init__(self, rows: Iterable[Operation]) -> None:
+        self.rows = tuple(rows)
+        self._found: dict[tuple[str, Level, str | None], Operation] = {}
+        self._definitions = {row.definition: definition(row.definition) for row in self.rows}
+        for row in self.rows:
+            _require_agreement(row, self._definitions[row.definition])
+            for level in row.levels:
+                for resource_type in row.types if level != "system" else (None,):
+                    self._found[row.code, level, resource_type] = row
+
+    def find(self, code: str, level: Level, resource_type: str | None) -> Operation | None:
+        """The operation at this address, or None. An operation on `Resource` is found on every type."""
+        return self._found.get((code, level, resource_type)) or self._found.get((code, level, "Resource"))
+
+    def definition_of(self, row: Operation) -> dict[str, Any]:
+        """The row's OperationDefinition, as a JSON value."""
+        return self._definitions[row.definition]
+
+
+def definition(name: str) -> dict[str, Any]:
+    """The OperationDefinition with this id, from operations/definitions."""
+    return json.parse((files(__package__) / "definitions" / f"{name}.json").read_bytes())
+
+
+def _require_agreement(row: Operation, found: dict[str, Any]) -> None:
+    declared: dict[str, Any] = {
+        "id": found.get("id"),
+        "code": found.get("code"),
+        "levels": frozenset(level for level in ("system", "type", "instance") if found.get(level)),
+        "types": frozenset(found.get("resource", ())),
+        "affects_state": bool(found.get("affectsState", False)),
+    }
+    actual: dict[str, Any] = {
+        "id": row.definition,
+        "code": row.code,
+        "levels": row.levels,
+        "types": row.types,
+        "affects_state": row.affects_state,
+    }
+    for name, value in declared.items():
+        if value != actual[name]:
+            raise ValueError(
+                f"operation ${row.code}: its row says {name} {actual[name]!r}, its OperationDefinition {value!r}"
+            )
