@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -32,6 +32,9 @@ __all__ = [
     "summary",
     "value_set",
 ]
+
+
+_DATA = Path(__file__).with_name("data")
 
 
 class Type(NamedTuple):
@@ -105,7 +108,7 @@ class Invariant(NamedTuple):
 
 
 def _read(name: str) -> Any:
-    data = files("profiles").joinpath("data", name).read_bytes()
+    data = (_DATA / name).read_bytes()
     return json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
 
 

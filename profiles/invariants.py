@@ -14,6 +14,7 @@ from profiles.definitions import Invariant, invariants
 
 Holds = Callable[[dict[str, Any]], bool]
 
+_NO_VALUE = frozenset({"id", "extension", "url"})
 _REQUESTS = ("batch", "transaction", "history")
 _RESPONSES = ("batch-response", "transaction-response", "history")
 _WITH_TOTAL = ("searchset", "history")
@@ -35,8 +36,7 @@ def excludes(name: str, other: str) -> Holds:
 
 
 def _extension(value: dict[str, Any]) -> bool:
-    has_value = any(name.startswith(("value", "_value")) for name in value)
-    return ("extension" in value) != has_value
+    return ("extension" in value) != (not value.keys() <= _NO_VALUE)
 
 
 def _period(value: dict[str, Any]) -> bool:

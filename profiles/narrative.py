@@ -6,6 +6,7 @@ Scripts, forms, frames, event attributes, document types and entities are refuse
 """
 
 import re
+from functools import cache
 from typing import Any
 from xml.parsers import expat
 
@@ -13,8 +14,9 @@ from profiles.definitions import narrative
 from profiles.primitives import Fault, shown, wrong_kind
 
 XHTML = "http://www.w3.org/1999/xhtml"
+_DIV = f"{XHTML} div"
 _LINK_ATTRIBUTES = frozenset({"href", "src", "cite", "longdesc"})
-_SCHEMES = frozenset({"http", "https", "mailto", "tel", "ftp", "urn", "file"})
+_SCHEMES = frozenset({"http", "https", "mailto", "tel", "ftp", "urn"})
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):").match
 _unsafe_style = re.compile(r"expression\s*\(|javascript:|@import|behavior\s*:|-moz-binding", re.IGNORECASE).search
 
@@ -26,10 +28,16 @@ class _Refused(Exception):  # noqa: N818 - ends the parse from within a handler;
 class _Reader:
     """Follows one document and refuses it at the first thing not allowed; `text` tells whether it shows anything."""
 
-    def __init__(self) -> None:
-        self.elements, self.attributes = narrative()
-        self.depth = 0
+    def __init__(self, parser: expat.XMLParserType) -> None:
+        self.parser = parser
+        self.elements, self.attributes = _allowed()
+        self.inside = False
         self.text = False
+        parser.ordered_attributes = True
+        parser.StartDoctypeDeclHandler = self.doctype
+        parser.ProcessingInstructionHandler = self.instruction
+        parser.StartElementHandler = self.start
+        parser.CharacterDataHandler = self.characters
 
     def doctype(self, *_: Any) -> None:
         raise _Refused("a document type is not allowed")
@@ -38,17 +46,20 @@ class _Reader:
         raise _Refused("processing instructions are not allowed")
 
     def start(self, name: str, attributes: list[str]) -> None:
-        namespace, _, local = name.rpartition(" ")
-        if namespace != XHTML:
-            raise _Refused(f'<{local}> is not in the namespace "{XHTML}"')
-        if self.depth == 0 and local != "div":
-            raise _Refused(f"the outermost element is <{local}>, not <div>")
-        if local not in self.elements:
+        if name not in self.elements:
+            namespace, _, local = name.rpartition(" ")
+            if namespace != XHTML:
+                raise _Refused(f'<{local}> is not in the namespace "{XHTML}"')
             raise _Refused(f"the element <{local}> is not allowed")
-        self.depth += 1
-        for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
-            self.attribute(local, attribute, value)
-        self.text = self.text or (local == "img" and "src" in attributes[::2])
+        if not self.inside:
+            if name != _DIV:
+                raise _Refused("the outermost element is not <div>")
+            self.inside = True
+        if attributes:
+            local = name.removeprefix(f"{XHTML} ")
+            for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
+                self.attribute(local, attribute, value)
+            self.text = self.text or (local == "img" and "src" in attributes[::2])
 
     def attribute(self, element: str, name: str, value: str) -> None:
         if name not in self.attributes and not name.startswith("http://www.w3.org/XML/1998/namespace "):
@@ -63,20 +74,24 @@ class _Reader:
             raise _Refused(f"the style of <{element}> runs code")
 
     def characters(self, data: str) -> None:
-        self.text = self.text or not data.isspace()
+        if not data.isspace():
+            self.text = True
+            self.parser.CharacterDataHandler = None
+
+
+@cache
+def _allowed() -> tuple[frozenset[str], frozenset[str]]:
+    """Elements as expat names them (namespace, space, name) and attributes."""
+    elements, attributes = narrative()
+    return frozenset(f"{XHTML} {name}" for name in elements), attributes
 
 
 def check(value: Any) -> Fault | None:
     """None if `value` is a `<div>` of allowed XHTML with content, else what is wrong first; emptiness is a warning."""
     if type(value) is not str or not value:
         return wrong_kind(value, "xhtml", "a string")
-    reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
-    parser.ordered_attributes = True
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.ProcessingInstructionHandler = reader.instruction
-    parser.StartElementHandler = reader.start
-    parser.CharacterDataHandler = reader.characters
+    reader = _Reader(parser)
     try:
         parser.Parse(value, True)
     except expat.ExpatError as error:

@@ -38,7 +38,7 @@ _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _is_date = re.compile(f"{_DATE})?)?").fullmatch
 _is_date_time = re.compile(f"{_DATE}(?:T{_TIME}{_ZONE})?)?)?").fullmatch
 _is_instant = re.compile(rf"{_DATE}T{_TIME}{_ZONE}))").fullmatch
-_is_text = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]+").fullmatch
+_is_text = re.compile(r"[\t\n\r ]*[^\x00-\x20][^\x00-\x08\x0b\x0c\x0e-\x1f]*").fullmatch
 
 
 def shown(value: Any) -> str:
@@ -99,7 +99,7 @@ def _text(type_name: str) -> Checker:
     def check(value: Any) -> Fault | None:
         if type(value) is not str:
             return wrong_kind(value, type_name, "a string")
-        if _is_text(value) and not value.isspace() and len(value) <= MAX_STRING:
+        if _is_text(value) and len(value) <= MAX_STRING:
             return None
         if len(value) > MAX_STRING:
             return Fault(

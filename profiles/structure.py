@@ -67,11 +67,12 @@ def _typed(value: Any) -> Problems:
 def node(path: str) -> Node:
     """The check of an object at a definition path (`HumanName`, `Patient.contact` or a resource type)."""
     members = _Members(path)
+    known = members.get
     is_element = path not in RESOURCE_TYPES
     required = frozenset(e.name for e in elements(path).values() if e.min and not e.choice)
     choices = {e: frozenset(n for name in e.names() for n in (name, f"_{name}")) for e in _choices(path)}
     any_choice = frozenset[str]().union(*choices.values())
-    must_choose = any(e.min for e in choices)
+    must_choose = sum(e.min for e in choices)
     rules = invariants.rules(path)
 
     def check(value: Any) -> Problems:
@@ -79,19 +80,21 @@ def node(path: str) -> Node:
             return [Problem("", *wrong_kind(value, path, "an object"))]
         problems: Problems = None
         for name, item in value.items():
-            found = members[name](item, value)
+            found = (known(name) or members[name])(item, value)
             if found:
                 problems = joined(problems, found)
         if is_element and len(value) < 2 and (not value or ("id" in value and path != "Element")):
             text = f"This {path} has neither a value nor children; leave it out."
             return joined(problems, [Problem("", "structure", "empty-element", text)])
         names = value.keys()
-        if not names >= required:
+        if required and not names >= required:
             problems = joined(problems, _missing(path, value))
-        if must_choose or not any_choice.isdisjoint(names):
-            for element, group in choices.items():
-                problems = joined(problems, _choice(path, element, {n.lstrip("_") for n in names & group}))
-        if rules and sound(problems):
+        if choices:
+            present = any_choice.intersection(names)
+            if len(present) > 1 or len(present) < must_choose:
+                for element, group in choices.items():
+                    problems = joined(problems, _choice(path, element, {n.lstrip("_") for n in group & present}))
+        if rules and (problems is None or sound(problems)):
             for rule, holds in rules:
                 if not holds(value):
                     text = f"{rule.key}: {rule.human}"
