@@ -7,7 +7,7 @@ A time of day without a zone is in UTC. A text stands for all the time it does n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -70,8 +70,15 @@ def parse(text: str) -> Interval:
     return Interval(lo, _text(end), _text(first), _text(after))
 
 
-def span(value: Mapping[str, Any]) -> Interval | None:
-    """What a Period stands for; open ends reach LOWEST and HIGHEST. None where it has neither end or a garbled one."""
+def reader(type_name: str) -> Callable[[Any], Interval | None]:
+    """A function from a value of this FHIR type to what it covers; values that are no time cover nothing."""
+    return {"Period": span, "Timing": timing}.get(type_name, _bound)
+
+
+def span(value: Any) -> Interval | None:
+    """What a Period stands for; open ends reach LOWEST and HIGHEST. None where it has neither end."""
+    if type(value) is not dict:
+        return None
     start, end = _bound(value.get("start")), _bound(value.get("end"))
     if start is None and end is None:
         return None
@@ -83,8 +90,10 @@ def span(value: Mapping[str, Any]) -> Interval | None:
     )
 
 
-def timing(value: Mapping[str, Any]) -> Interval | None:
+def timing(value: Any) -> Interval | None:
     """The outer limits of a Timing: its events and the bounds of its repetition; None where it has none."""
+    if type(value) is not dict:
+        return None
     found = [interval for event in value.get("event", ()) if (interval := _bound(event))]
     bounds = value.get("repeat", {}).get("boundsPeriod")
     period = span(bounds) if bounds else None
@@ -98,7 +107,7 @@ def timing(value: Mapping[str, Any]) -> Interval | None:
 
 
 def widen(interval: Interval) -> Interval:
-    """Twice its own width more, at least a day, on either side: what `ap` means here."""
+    """Its own width more, at least a day, on either side: what `ap` means here (the clock plays no part)."""
     lo, hi = datetime.fromisoformat(interval.lo), _moment(interval.hi)
     width = max(hi - lo, _DAY)
     a, z = datetime.fromisoformat(interval.a), _moment(interval.z)

@@ -10,7 +10,7 @@ from fhir_server.fhir.condition import SEPARATOR
 
 
 class Span(TypedDict):
-    """A half-open range [lo, hi) under label `p`, sortable text; for dates also [a, z), the calendar days as written."""
+    """A half-open range [lo, hi) under label `p`, sortable text; dates also have [a, z), the calendar days written."""
 
     p: str
     lo: str

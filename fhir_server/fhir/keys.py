@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/search.html
 """
 
-import re
 import unicodedata
 
 from fhir_server.fhir.condition import SEPARATOR
@@ -15,7 +14,6 @@ LENGTH = 1000
 """String keys hold this many characters of a value; `:exact` keys tell longer values apart by their hash."""
 
 _ESCAPE = "␛"
-_SPACES = re.compile(r"\s+")
 
 
 def escape(text: str) -> str:
@@ -41,9 +39,10 @@ def normalise(text: str) -> str:
     """`text` for comparing without case, accents and differences of white space: NFKD, marks stripped, casefolded,
     spaces collapsed."""
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = text.casefold()
-    if not text.isascii():
-        # casefold can bring forth new decompositions (İ)
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(text.split())
+        # Folded twice: stripping marks and folding case can each bring forth work for the other (İ, ẖ).
+        text = _plain(_plain(text).casefold())
+    return " ".join(text.casefold().split())
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))

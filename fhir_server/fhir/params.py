@@ -9,7 +9,7 @@ cardinality along each path come from the element definitions.
 import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -34,7 +34,8 @@ class Parameter:
     """A search parameter of one resource type.
 
     `targets` are the types a reference may point at, for chains; `components` belong to a composite, one tuple of them
-    for each branch; `single` means that no resource has two values.
+    for each branch; `single` means that no resource has two values. `same_as` names another parameter that finds the
+    same values, under whose name they are indexed (`phonetic` of `name`).
     """
 
     name: str
@@ -44,6 +45,12 @@ class Parameter:
     targets: tuple[str, ...] = ()
     components: tuple[tuple[Component, ...], ...] = ()
     single: bool = False
+    same_as: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name its values are indexed under."""
+        return self.same_as or self.name
 
 
 @cache
@@ -55,7 +62,13 @@ def parameters(type: str) -> Mapping[str, Parameter]:
     if type not in RESOURCE_TYPES:
         raise KeyError(type)
     rows = {**_table()["Resource"], **_table().get(type, {})}
-    return MappingProxyType({name: _parameter(type, name, *row) for name, row in rows.items()})
+    found: dict[str, Parameter] = {}
+    first: dict[tuple[str, str], str] = {}
+    for name, row in rows.items():
+        parameter = _parameter(type, name, *row)
+        same_as = first.setdefault((parameter.type, parameter.expression), name)
+        found[name] = parameter if same_as == name or parameter.components else replace(parameter, same_as=same_as)
+    return MappingProxyType(found)
 
 
 @cache
@@ -83,6 +96,7 @@ def _parameter(
         tuple(
             tuple(Component(kind, compile(path, branch.type, resource)) for kind, path in components)
             for branch in branches
+            if components
         ),
         # Branches of one choice element exclude each other; alternatives of different elements do not.
         all(branch.single for branch in branches) and "|" not in expression,

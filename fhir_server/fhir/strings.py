@@ -1,0 +1,61 @@
+"""Strings: names, addresses and other text, as index keys.
+
+https://hl7.org/fhir/R4/search.html#string
+
+A text is indexed once: folded, then the separator, then as written: `smith␟Smith`. A search looks for the beginning of
+that key, `:exact` for the whole.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fhir_server.fhir.condition import SEPARATOR
+from fhir_server.fhir.keys import LENGTH, escape, normalise
+
+_NAME = ("family", "given", "prefix", "suffix", "text")
+_ADDRESS = ("line", "city", "district", "state", "postalCode", "country", "text")
+
+
+def reader(type_name: str) -> Callable[[Any], list[str]] | None:
+    """A function from a value of this FHIR type to its texts as written; None where the type is no text."""
+    return _READERS.get(type_name)
+
+
+def folded(text: str) -> str:
+    """The text a string is searched by, at most LENGTH characters of it."""
+    return escape(normalise(text)[:LENGTH])
+
+
+def whole(text: str) -> str:
+    """The key of a text: folded and as written; what goes beyond LENGTH counts by its SHA-256."""
+    written = text
+    if len(text) > LENGTH:
+        written = f"{text[:LENGTH]}{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{folded(text)}{SEPARATOR}{escape(written)}"
+
+
+def _text(value: Any) -> list[str]:
+    return [value] if type(value) is str else []
+
+
+def _parts(names: tuple[str, ...]) -> Callable[[Any], list[str]]:
+    def read(value: Any) -> list[str]:
+        found: list[str] = []
+        for name in names:
+            part = value.get(name) if type(value) is dict else None
+            if type(part) is str:
+                found.append(part)
+            elif type(part) is list:
+                found += [text for text in part if type(text) is str]
+        return found
+
+    return read
+
+
+_READERS: Mapping[str, Callable[[Any], list[str]]] = {
+    "string": _text,
+    "markdown": _text,
+    "HumanName": _parts(_NAME),
+    "Address": _parts(_ADDRESS),
+}
