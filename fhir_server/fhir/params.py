@@ -34,8 +34,8 @@ class Parameter:
     """A search parameter of one resource type.
 
     `targets` are the types a reference may point at, for chains; `components` belong to a composite, one tuple of them
-    for each branch; `single` means that no resource has two values. `same_as` names another parameter that finds the
-    same values, under whose name they are indexed (`phonetic` of `name`).
+    for each branch; `single` means that no resource has two values. `same_as` names another string parameter that
+    finds the same values, under whose name they are indexed (`phonetic` of `name`).
     """
 
     name: str
@@ -55,19 +55,20 @@ class Parameter:
 
 @cache
 def parameters(type: str) -> Mapping[str, Parameter]:
-    """The search parameters of a resource type by name, those of every type (`_id`, `_tag` ...) first.
-
-    KeyError where there is no such type.
+    """The search parameters of a resource type by name, those of every type (`_id`, `_tag` ...) first; only these for
+    the type `Resource`. KeyError where there is no such type.
     """
-    if type not in RESOURCE_TYPES:
+    if type not in RESOURCE_TYPES and type != "Resource":
         raise KeyError(type)
     rows = {**_table()["Resource"], **_table().get(type, {})}
     found: dict[str, Parameter] = {}
-    first: dict[tuple[str, str], str] = {}
+    first: dict[str, str] = {}
     for name, row in rows.items():
         parameter = _parameter(type, name, *row)
-        same_as = first.setdefault((parameter.type, parameter.expression), name)
-        found[name] = parameter if same_as == name or parameter.components else replace(parameter, same_as=same_as)
+        if parameter.type == "string":
+            same_as = first.setdefault(parameter.expression, name)
+            parameter = replace(parameter, same_as=same_as if same_as != name else "")
+        found[name] = parameter
     return MappingProxyType(found)
 
 

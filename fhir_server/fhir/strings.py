@@ -8,6 +8,7 @@ that key, `:exact` for the whole.
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.condition import SEPARATOR
@@ -27,6 +28,7 @@ def folded(text: str) -> str:
     return escape(normalise(text)[:LENGTH])
 
 
+@lru_cache(maxsize=4096)
 def whole(text: str) -> str:
     """The key of a text: folded and as written; what goes beyond LENGTH counts by its SHA-256."""
     written = text
