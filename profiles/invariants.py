@@ -127,6 +127,7 @@ COMPILED: dict[tuple[str, str], Holds] = {
     ("obs-3", "Observation.referenceRange"): any_of("low", "high", "text"),
     ("org-1", "Organization"): any_of("identifier", "name"),
     ("org-2", "Organization.address"): _no_home,
+    ("org-3", "Organization.telecom"): _no_home,
     ("pat-1", "Patient.contact"): any_of("name", "telecom", "address", "organization"),
     ("per-1", "Period"): _period,
     ("qrs-1", "QuestionnaireResponse.item"): excludes("answer", "item"),

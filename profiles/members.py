@@ -10,7 +10,7 @@ from typing import Any
 from profiles import bindings, narrative, primitives
 from profiles.contained import local_reference
 from profiles.definitions import PRIMITIVE_TYPES, RESOURCE_TYPES, Element, value_set
-from profiles.problem import Problem, Problems, joined, sound, under
+from profiles.problem import LIMIT, Problem, Problems, joined, sound, under
 
 Node = Callable[[Any], Problems]
 Member = Callable[[Any, dict[str, Any]], Problems]
@@ -43,6 +43,8 @@ def primitive(name: str, element: Element, type_name: str) -> Member:
             fault = checker(value)
             if fault:
                 problems.append(Problem(f"{where}[{index}]", *fault))
+                if len(problems) > LIMIT:
+                    break
         return problems or None
 
     return many if element.many else one
@@ -80,6 +82,8 @@ def sibling(name: str, element: Element, inner: Node) -> Member:
             elif not has_value and type(beside) is not list:
                 fault = primitives.wrong_kind(None, f"id or extension of {name}", "an object")
                 problems.append(Problem(f"{where}[{index}]", *fault))
+            if len(problems) > LIMIT:
+                break
         return problems or None
 
     return many if element.many else one
@@ -98,11 +102,13 @@ def complex_member(name: str, element: Element, inner: Node) -> Member:
     def many(values: Any, _: dict[str, Any]) -> Problems:
         if type(values) is not list or not values:
             return [_not_one(where, name, values)]
-        found = None
+        found: Problems = None
         for index, value in enumerate(values):
             problems = inner(value)
             if problems:
-                found = (found or []) + under(f"{where}[{index}]", problems)
+                found = joined(found, under(f"{where}[{index}]", problems))
+                if len(found or ()) > LIMIT:
+                    break
         return found
 
     return many if element.many else one

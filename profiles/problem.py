@@ -27,6 +27,9 @@ class Problem(NamedTuple):
 
 Problems = list[Problem] | None
 
+LIMIT = 1000
+"""A check stops looking for more: a hostile body could hold a problem in every other byte."""
+
 
 def under(prefix: str, problems: Iterable[Problem]) -> list[Problem]:
     """The same problems, seen from the parent that holds the value at `prefix` (`.name[0]`)."""
@@ -34,8 +37,11 @@ def under(prefix: str, problems: Iterable[Problem]) -> list[Problem]:
 
 
 def joined(one: Problems, other: Problems) -> Problems:
-    """Both lists in order; None if neither has an entry."""
-    return one + other if one and other else one or other
+    """Both lists in order, the first one extended in place; None if neither has an entry."""
+    if one and other:
+        one.extend(other)
+        return one
+    return one or other
 
 
 def sound(problems: Problems) -> bool:

@@ -11,11 +11,11 @@ from functools import cache
 from typing import Any
 
 from profiles import contained, invariants
-from profiles.definitions import RESOURCE_TYPES, Element, children, elements
+from profiles.definitions import RESOURCE_TYPES, Element, Invariant, children, elements
 from profiles.issue import Issue
 from profiles.members import Member, Node, complex_member, concept, is_primitive, primitive, reference, sibling
 from profiles.primitives import shown, wrong_kind
-from profiles.problem import Problem, Problems, joined, sound, step
+from profiles.problem import LIMIT, Problem, Problems, joined, sound, step
 
 
 def check(resource: Any) -> list[Issue]:
@@ -31,9 +31,11 @@ def check(resource: Any) -> list[Issue]:
         return []
     name = resource.get("resourceType") if type(resource) is dict else None
     root = name if type(name) is str and name in RESOURCE_TYPES else ""
-    return [
-        Issue(p.code, p.detail, p.text, ((root + p.where).lstrip("."),) if root + p.where else ()) for p in problems
-    ]
+    issues = [Issue(p.code, p.detail, p.text, _expression(root + p.where), p.severity) for p in problems[:LIMIT]]
+    if len(problems) > LIMIT:
+        text = f"There are more problems; the first {LIMIT} are listed."
+        issues.append(Issue("informational", "more-problems", text, severity="information"))
+    return issues
 
 
 def _expression(path: str) -> tuple[str, ...]:
@@ -83,6 +85,8 @@ def node(path: str) -> Node:
             found = (known(name) or members[name])(item, value)
             if found:
                 problems = joined(problems, found)
+                if len(problems or ()) > LIMIT:
+                    return problems
         if is_element and len(value) < 2 and (not value or ("id" in value and path != "Element")):
             text = f"This {path} has neither a value nor children; leave it out."
             return joined(problems, [Problem("", "structure", "empty-element", text)])
@@ -95,10 +99,7 @@ def node(path: str) -> Node:
                 for element, group in choices.items():
                     problems = joined(problems, _choice(path, element, {n.lstrip("_") for n in group & present}))
         if rules and (problems is None or sound(problems)):
-            for rule, holds in rules:
-                if not holds(value):
-                    text = f"{rule.key}: {rule.human}"
-                    problems = joined(problems, [Problem("", "invariant", f"invariant-{rule.key}", text)])
+            problems = joined(problems, _broken(rules, value))
         return problems
 
     return check
@@ -120,7 +121,7 @@ class _Members(dict[str, Member]):
             if is_primitive(type_name):
                 self[name] = primitive(name, element, type_name)
             else:
-                self[name] = complex_member(name, element, _inner(element, type_name))
+                self[name] = complex_member(name, element, _inner(self.path, element, type_name))
             return self[name]
         beside = known.get(name[1:]) if name[:1] == "_" else None
         if beside and is_primitive(beside[1]) and beside[1] != "xhtml" and not beside[0].attribute:
@@ -146,8 +147,20 @@ class _Members(dict[str, Member]):
         return member
 
 
-def _inner(element: Element, type_name: str) -> Node:
-    """The check of one value of a complex element."""
+def _inner(path: str, element: Element, type_name: str) -> Node:
+    """The check of one value of a complex element of `path`, with the invariants stated at the element itself."""
+    check = _by_type(element, type_name)
+    at = f"{path}.{element.name}"
+    rules = invariants.rules(at) if at != type_name else ()
+
+    def ruled(value: Any) -> Problems:
+        problems = check(value)
+        return joined(problems, _broken(rules, value)) if sound(problems) else problems
+
+    return ruled if rules else check
+
+
+def _by_type(element: Element, type_name: str) -> Node:
     if type_name == "Resource":
         return _typed if element.name == "contained" else _resource
     if type_name == "Reference":
@@ -155,6 +168,14 @@ def _inner(element: Element, type_name: str) -> Node:
     if type_name == "CodeableConcept":
         return concept(element, node(type_name))
     return node(type_name)
+
+
+def _broken(rules: tuple[tuple[Invariant, invariants.Holds], ...], value: dict[str, Any]) -> Problems:
+    return [
+        Problem("", "invariant", f"invariant-{rule.key}", f"{rule.key}: {rule.human}")
+        for rule, holds in rules
+        if not holds(value)
+    ] or None
 
 
 def _choices(path: str) -> list[Element]:

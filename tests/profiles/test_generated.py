@@ -1,0 +1,42 @@
+"""The committed tables are what the generator makes of the official package."""
+
+import json
+from pathlib import Path
+
+from tools.definitions.__main__ import GENERATORS, generate, outdated
+from tools.definitions.package import Package
+from tools.definitions.table import content, packed, same
+from tools.definitions.value_sets import expansion
+
+
+def test_committed_tables_are_up_to_date(package: Package) -> None:
+    assert outdated(generate(package)) == []
+
+
+def test_manifest_names_the_package() -> None:
+    manifest = json.loads(Path("profiles/data/manifest.json").read_text())
+    assert (manifest["package"], manifest["version"]) == ("hl7.fhir.r4.core", "4.0.1")
+    assert len(manifest["sha256"]) == 64
+
+
+def test_every_generator_is_listed() -> None:
+    modules = {
+        f"tools.definitions.{path.stem}"
+        for path in Path("tools/definitions").glob("*.py")
+        if "def generate(" in path.read_text() and path.stem != "__main__"
+    }
+    assert {module.__name__ for module in GENERATORS} == modules
+
+
+def test_packed_is_deterministic() -> None:
+    assert packed({"b": 1, "a": [2]}) == packed({"a": [2], "b": 1})
+    assert content(packed({"b": 1, "a": "é"})) == '{"a":"é","b":1}'.encode()
+    assert same(b"x", b"x") and not same(packed(1), packed(2))
+
+
+def test_nested_codes_and_whole_systems_are_expanded(package: Package) -> None:
+    types = expansion(package, "http://hl7.org/fhir/ValueSet/all-types|4.0.1")
+    assert types is not None and {"Patient", "HumanName", "Any"} <= {
+        c for codes in types["codes"].values() for c in codes
+    }
+    assert expansion(package, "http://example.org/ValueSet/none") is None
