@@ -9,6 +9,9 @@ from typing import Literal
 from fhir_server.fhir.condition import Condition
 from fhir_server.fhir.index import Entries
 
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+"""The HTTP method that made a version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -20,7 +23,7 @@ class Stored:
     version: int
     updated: int
     raw: bytes | None
-    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "PUT"
+    method: Method = "PUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,19 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Insert under a new id. With `unless`, answer the one resource that already satisfies it instead."""
+    """Insert under a new id. With `unless`, answer the one resource that already satisfies it instead; or, with
+    `must_create` (transactions, whose other entries refer to the new id), raise ClaimTaken and write nothing."""
 
     type: str
     id: str
     body: bytes
     entries: Entries
     unless: Claim | None = None
+    must_create: bool = False
+
+
+class ClaimTaken(Exception):  # noqa: N818 - not an error: an event to start afresh on
+    """A `must_create` found its precondition taken; the whole commit was given up and may be prepared afresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +111,12 @@ class Page:
 
     rows: tuple[Stored, ...]
     next: tuple[str | int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which versions of a history: made at `since` or later; current at some instant of `at` = [from, to). Both in
+    microseconds since 1970, UTC."""
+
+    since: int | None = None
+    at: tuple[int, int] | None = None

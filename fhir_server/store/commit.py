@@ -1,0 +1,148 @@
+"""Commit: writes become versions, all in one transaction or none.
+
+https://hl7.org/fhir/R4/http.html#concurrency
+
+One transaction holds: claims first, the new current versions, the superseded ones and tombstones in the history, and
+one outbox document that names every change in order. All changes of a commit carry one instant, later than that of any
+version they replace. Versions are compared and set, never locked.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_server.caller import Predicate
+from fhir_server.fhir.outcome import refuse
+from fhir_server.store import claims, failures
+from fhir_server.store.claims import LostClaim, Ticket
+from fhir_server.store.database import Conflict, Database
+from fhir_server.store.documents import version_key
+from fhir_server.store.driver import Session
+from fhir_server.store.records import ClaimTaken, Committed, Create, Write
+from fhir_server.store.schema import history_of
+from fhir_server.store.search import Search
+from fhir_server.store.versions import Versions, load
+
+LOOKS = 50
+"""Times a conditional create looks again after losing its claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Commits to one database."""
+
+    database: Database
+    search: Search
+
+    async def run(self, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
+        """What each write came to, in their order.
+
+        FhirError: 400 two writes to one resource, 403 a write beyond the caller's reach, 404 or 410 an update of what
+        is not there, 409 a taken id or lasting contention, 412 a stale version or several matches, 413 too large, 503
+        database away. Raises ClaimTaken for a `must_create` whose resource is there.
+        """
+        _require_distinct(writes)
+        for _ in range(LOOKS):
+            tickets, matched = await self._look(predicate, writes)
+            if len(matched) == len(writes):
+                return list(matched.values())
+            attempt = _Attempt(self.database, self.search, predicate, writes, tickets, matched)
+            try:
+                return await self.database.transaction(attempt.run, self._landed)
+            except LostClaim:
+                continue
+        raise failures.contended()
+
+    async def _look(
+        self, predicate: Predicate, writes: Sequence[Write]
+    ) -> tuple[dict[int, Ticket], dict[int, Committed]]:
+        """By the number of the write: the tickets of conditional creates, and those that found their resource."""
+        tickets: dict[int, Ticket] = {}
+        matched: dict[int, Committed] = {}
+        for number, write in enumerate(writes):
+            if not isinstance(write, Create) or write.unless is None:
+                continue
+            found = await claims.look(self.database, self.search, predicate(write.type), write, write.unless)
+            if isinstance(found, Ticket):
+                tickets[number] = found
+            elif write.must_create:
+                raise ClaimTaken
+            else:
+                matched[number] = Committed(found, "matched")
+        return tickets, matched
+
+    async def _landed(self, results: list[Committed]) -> bool:
+        """Whether a commit whose reply was lost is stored: its first change is there, with its very instant."""
+        for committed in results:
+            version = committed.stored
+            if version is None or committed.effect == "matched":
+                continue
+            now = await self.database.collection(version.type).find_one({"_id": version.id}, {"vid": 1, "lu": 1})
+            if now is not None and (now["vid"], now["lu"]) == (version.version, version.updated):
+                return True
+            key = version_key(version.id, version.version)
+            then = await self.database.collection(history_of(version.type)).find_one({"_id": key}, {"lu": 1})
+            return then is not None and bool(then["lu"] == version.updated)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One commit's transaction body; runs again with fresh state when others were in its way."""
+
+    database: Database
+    search: Search
+    predicate: Predicate
+    writes: Sequence[Write]
+    tickets: dict[int, Ticket]
+    matched: dict[int, Committed]
+
+    async def run(self, session: Session) -> list[Committed]:
+        for number, ticket in self.tickets.items():
+            create = self.writes[number]
+            if isinstance(create, Create) and create.unless is not None:
+                visible = self.predicate(create.type)
+                await claims.take(self.database, self.search, session, visible, create, ticket, create.unless)
+        open_writes = [write for number, write in enumerate(self.writes) if number not in self.matched]
+        before = await load(self.database, session, open_writes)
+        versions = Versions(before, self.predicate, before.instant(self.database.clock()))
+        results = [
+            self.matched[number] if number in self.matched else versions.add(write)
+            for number, write in enumerate(self.writes)
+        ]
+        if versions.changes:
+            await self._store(session, versions)
+        return results
+
+    async def _store(self, session: Session, versions: Versions) -> None:
+        """Grouped by collection: 5,000 inserts take 1.0 s that way, 7.4 s one by one."""
+        for name, documents in versions.inserts.items():
+            if len(documents) == 1:
+                await self.database.collection(name).insert_one(documents[0], session=session)
+            else:
+                await self.database.collection(name).insert_many(documents, session=session)
+        for name, replaced in versions.replaces.items():
+            for document in replaced:
+                where = {"_id": document["_id"], "vid": document["vid"] - 1}
+                result = await self.database.collection(name).replace_one(where, document, session=session)
+                if result.matched_count != 1:
+                    raise Conflict
+        for name, removed in versions.deletes.items():
+            for id, version in removed:
+                deleted = await self.database.collection(name).delete_one({"_id": id, "vid": version}, session=session)
+                if deleted.deleted_count != 1:
+                    raise Conflict
+        outbox = {"_id": secrets.token_hex(12), "lu": versions.updated, "c": versions.changes}
+        await self.database.collection("outbox").insert_one(outbox, session=session)
+
+
+def _require_distinct(writes: Sequence[Write]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for write in writes:
+        target = (write.type, write.id)
+        if isinstance(write, Create) and write.unless is not None:
+            target = (write.type, "?" + claims.key_of(write.type, write.unless))
+        if target in seen:
+            text = f"Two entries concern the same resource, {write.type}/{write.id}."
+            raise refuse(400, "invalid", "duplicate-identity", text)
+        seen.add(target)

@@ -1,0 +1,86 @@
+"""Documents: versions of resources as MongoDB documents, and back.
+
+https://hl7.org/fhir/R4/resource.html#versions
+
+Current version, in the collection of its type:
+    {_id: id, vid, lu, h, m, raw, tk, st, rk, d, so, pt, org, lb}
+Superseded version or tombstone, in the history twin:
+    {_id: "id/version", rid: id, vid, lu, m, raw, tk, st, rk, d, pt, org, lb}
+`vid` version, `lu` microseconds since 1970 (UTC), `h` 32-bit hash of the id (it never changes, so windows of it walk a
+whole type without losing or doubling a row), `m` the HTTP method, `raw` the answer's bytes (null in a tombstone). A
+tombstone keeps the index entries of what it deleted, so the access predicate decides on it, too.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+from fhir_server.fhir.index import Entries
+from fhir_server.store.driver import Document
+from fhir_server.store.records import Stored
+
+RAW = {"raw": 1, "vid": 1, "lu": 1, "m": 1}
+"""The projection of what a Stored is made from."""
+
+HASHES = 1 << 32
+"""`h` lies in [0, HASHES)."""
+
+_ENTRIES = ("tk", "st", "rk", "d", "pt", "org", "lb")
+
+
+def hash_of(id: str) -> int:
+    """The place of this id in a walk over its whole type."""
+    return int.from_bytes(blake2b(id.encode(), digest_size=4).digest(), "big")
+
+
+def version_key(id: str, version: int) -> str:
+    """The `_id` of a history document; no FHIR id has a slash."""
+    return f"{id}/{version}"
+
+
+def current(stored: Stored, entries: Entries) -> Document:
+    """The document of a current version."""
+    return {
+        "_id": stored.id,
+        "vid": stored.version,
+        "lu": stored.updated,
+        "h": hash_of(stored.id),
+        "m": stored.method,
+        "raw": stored.raw,
+        **entries.document(),
+    }
+
+
+def superseded(document: Document) -> Document:
+    """The history document of a current one."""
+    kept = {name: document[name] for name in ("vid", "lu", "m", "raw", *_ENTRIES)}
+    return {"_id": version_key(document["_id"], document["vid"]), "rid": document["_id"], **kept}
+
+
+def tombstone(document: Document, version: int, updated: int) -> Document:
+    """The history document that says: deleted as of `version`."""
+    return {
+        **superseded(document),
+        "_id": version_key(document["_id"], version),
+        "vid": version,
+        "lu": updated,
+        "m": "DELETE",
+        "raw": None,
+    }
+
+
+def entries_of(document: Document) -> Entries:
+    """The index entries a document was stored with."""
+    members: dict[str, Any] = {name: document[name] for name in _ENTRIES}
+    return Entries(**members, so=document.get("so", {}))
+
+
+def stored(resource_type: str, document: Document) -> Stored:
+    """The version a current or history document holds (projected by RAW, or whole)."""
+    return Stored(
+        resource_type,
+        document.get("rid") or document["_id"],
+        document["vid"],
+        document["lu"],
+        document["raw"],
+        document["m"],
+    )

@@ -1,0 +1,188 @@
+"""Versions: what writes make of the state they find: new versions, superseded ones, tombstones. No database calls but
+the one that loads that state.
+
+https://hl7.org/fhir/R4/http.html#versions
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fhir_server.caller import Predicate
+from fhir_server.fhir import json
+from fhir_server.fhir.condition import EVERYTHING
+from fhir_server.fhir.index import Entries, satisfies
+from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.store.database import Database
+from fhir_server.store.documents import current, entries_of, stored, superseded, tombstone
+from fhir_server.store.driver import Document, Session
+from fhir_server.store.match import Match
+from fhir_server.store.plan import IDS_AT_ONCE
+from fhir_server.store.reads import absent, gone
+from fhir_server.store.records import Committed, Create, Delete, Method, Stored, Update, Write
+from fhir_server.store.schema import history_of
+
+LARGEST = 8_000_000
+"""Bytes of one resource; what is larger does not belong into a document."""
+
+Target = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The state that writes find: current documents, and for what is not there the last tombstone's version, instant
+    and document."""
+
+    documents: dict[Target, Document]
+    tombstones: dict[Target, Document]
+
+    def instant(self, clock: int) -> int:
+        """Microseconds: now, but later than every version that will be replaced, whatever the clocks say."""
+        latest = max((each["lu"] for each in (*self.documents.values(), *self.tombstones.values())), default=0)
+        return max(clock, int(latest) + 1)
+
+
+async def load(database: Database, session: Session, writes: Iterable[Write]) -> Before:
+    """The state of everything these writes update or delete."""
+    targets = [(write.type, write.id) for write in writes if not isinstance(write, Create)]
+    if len(targets) == 1:
+        [(resource_type, id)] = targets
+        document = await database.collection(resource_type).find_one({"_id": id}, session=session)
+        documents = {} if document is None else {targets[0]: document}
+    else:
+        documents = await _load_many(database, session, targets)
+    missing = [target for target in targets if target not in documents]
+    return Before(documents, await _last_tombstones(database, session, missing))
+
+
+async def _load_many(database: Database, session: Session, targets: Sequence[Target]) -> dict[Target, Document]:
+    found: dict[Target, Document] = {}
+    for resource_type, ids in _grouped(targets):
+        rows = await database.rows(resource_type, [{"$match": {"_id": {"$in": ids}}}], session)
+        found.update({(resource_type, row["_id"]): row for row in rows})
+    return found
+
+
+async def _last_tombstones(database: Database, session: Session, targets: Sequence[Target]) -> dict[Target, Document]:
+    found: dict[Target, Document] = {}
+    for resource_type, ids in _grouped(targets):
+        first: Match = {"rid": ids[0]} if len(ids) == 1 else {"rid": {"$in": ids}}
+        pipeline: list[Match] = [{"$match": first}, {"$match": {"m": "DELETE"}}]
+        for row in await database.rows(history_of(resource_type), pipeline, session):
+            target = (resource_type, row["rid"])
+            if target not in found or found[target]["vid"] < row["vid"]:
+                found[target] = row
+    return found
+
+
+def _grouped(targets: Sequence[Target]) -> Iterable[tuple[str, list[str]]]:
+    by_type: dict[str, list[str]] = {}
+    for resource_type, id in targets:
+        by_type.setdefault(resource_type, []).append(id)
+    for resource_type, ids in by_type.items():
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            yield resource_type, ids[start : start + IDS_AT_ONCE]
+
+
+@dataclass
+class Versions:
+    """What one transaction will write, grouped by collection; `changes` are [type, id, version, method] in order."""
+
+    before: Before
+    predicate: Predicate
+    updated: int
+    inserts: dict[str, list[Document]] = field(default_factory=dict)
+    replaces: dict[str, list[Document]] = field(default_factory=dict)
+    deletes: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    changes: list[list[str | int]] = field(default_factory=list)
+
+    def add(self, write: Write) -> Committed:
+        """What this write comes to. FhirError 403, 404, 410, 412 or 413 where it is not to be."""
+        match write:
+            case Create():
+                return Committed(self._first(write, 1, "POST"), "created")
+            case Update():
+                return self._update(write)
+            case Delete():
+                return self._delete(write)
+
+    def _update(self, write: Update) -> Committed:
+        old = self.before.documents.get((write.type, write.id))
+        if old is not None:
+            self._require_visible(write, old)
+            _require_version(write, old["vid"])
+            version = self._stamped(write, old["vid"] + 1, write.method)
+            self.replaces.setdefault(write.type, []).append(current(version, write.entries))
+            self._keep(write.type, superseded(old))
+            return Committed(version, "updated")
+        grave = self.before.tombstones.get((write.type, write.id))
+        if write.expected is not None:
+            raise stale(write, None)
+        if not write.may_create:
+            raise gone(write.type, write.id) if self._may_know(write, grave) else absent(write.type, write.id)
+        return Committed(self._first(write, grave["vid"] + 1 if grave is not None else 1, write.method), "created")
+
+    def _delete(self, write: Delete) -> Committed:
+        old = self.before.documents.get((write.type, write.id))
+        if old is None or not self._is_visible(write, old):
+            if write.expected is not None:
+                raise stale(write, None)
+            return Committed(None, "unchanged")
+        _require_version(write, old["vid"])
+        grave = tombstone(old, old["vid"] + 1, self.updated)
+        self._keep(write.type, superseded(old))
+        self._keep(write.type, grave)
+        self.deletes.setdefault(write.type, []).append((write.id, old["vid"]))
+        version = stored(write.type, grave)
+        self._change(version)
+        return Committed(version, "deleted")
+
+    def _first(self, write: Create | Update, number: int, method: Method) -> Stored:
+        version = self._stamped(write, number, method)
+        self.inserts.setdefault(write.type, []).append(current(version, write.entries))
+        return version
+
+    def _stamped(self, write: Create | Update, number: int, method: Method) -> Stored:
+        self._require_within_reach(write.type, write.id, write.entries)
+        raw = json.stamp(write.body, write.id, number, self.updated)
+        if len(raw) > LARGEST:
+            text = f"A resource of {len(raw):,} bytes is too large; {LARGEST:,} are possible."
+            raise refuse(413, "too-long", "resource-too-large", text, write.type)
+        version = Stored(write.type, write.id, number, self.updated, raw, method)
+        self._change(version)
+        return version
+
+    def _keep(self, resource_type: str, document: Document) -> None:
+        self.inserts.setdefault(history_of(resource_type), []).append(document)
+
+    def _change(self, version: Stored) -> None:
+        self.changes.append([version.type, version.id, version.version, version.method])
+
+    def _is_visible(self, write: Update | Delete, document: Document) -> bool:
+        condition = self.predicate(write.type)
+        return condition == EVERYTHING or satisfies(entries_of(document), write.id, document["lu"], condition)
+
+    def _may_know(self, write: Update, grave: Document | None) -> bool:
+        return grave is not None and self._is_visible(write, grave)
+
+    def _require_visible(self, write: Update, document: Document) -> None:
+        if not self._is_visible(write, document):
+            raise absent(write.type, write.id)
+
+    def _require_within_reach(self, resource_type: str, id: str, entries: Entries) -> None:
+        """Nobody writes a resource that would then not exist for them: into another's compartment, say."""
+        condition = self.predicate(resource_type)
+        if condition != EVERYTHING and not satisfies(entries, id, self.updated, condition):
+            text = f"You may not store this {resource_type}: it would belong to somebody beyond your access."
+            raise refuse(403, "forbidden", "beyond-access", text, resource_type)
+
+
+def _require_version(write: Update | Delete, version: int) -> None:
+    if write.expected is not None and write.expected != version:
+        raise stale(write, version)
+
+
+def stale(write: Update | Delete, version: int | None) -> FhirError:
+    """412: the version that If-Match names is not the current one."""
+    now = f"is now version {version}" if version is not None else "does not exist now"
+    text = f"{write.type}/{write.id} {now}, not version {write.expected}. Read it again and repeat your change on that."
+    return refuse(412, "conflict", "stale-version", text, "If-Match")

@@ -1,0 +1,156 @@
+"""Ways: how the rows of a search are found: through an index, in windows of `h`, or newest change first.
+
+https://hl7.org/fhir/R4/search.html#errors
+
+Each way gives up to one row more than the selection's limit, in order. `h` never changes and windows of `lu` are cut at
+fixed instants, so no row is lost or doubled between pages. What costs too much is FhirError 400 `too-costly`.
+"""
+
+import time
+from dataclasses import dataclass
+
+from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.store.database import Database
+from fhir_server.store.documents import HASHES
+from fhir_server.store.driver import Document, Session
+from fhir_server.store.match import Match
+from fhir_server.store.plan import NATURAL, Candidate, Order, remainder
+from fhir_server.store.records import Selection
+
+BUDGET = 20_000
+"""Documents a walk may look at."""
+ALLOWED = BUDGET * 5 // 4
+"""The budget compared with estimated sizes: no search is refused on a type of BUDGET resources."""
+SECONDS = 2.0
+"""Seconds a walk may take on a type of more than BUDGET resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is wanted: a selection, its order, the fields to keep, and the transaction it is read in."""
+
+    selection: Selection
+    order: Order
+    keep: Match
+    session: Session | None = None
+
+    @property
+    def wanted(self) -> int:
+        """One more than the page holds: whether there is a next page."""
+        return self.selection.limit + 1
+
+
+async def gather(database: Database, rows: Rows, chosen: Candidate | None) -> list[Document]:
+    """Everything the index finds, filtered, sorted and cut; in parts where a list is long."""
+    selection = rows.selection
+    firsts = chosen.firsts if chosen is not None else ({"h": {"$gte": 0}},)
+    tail = [*remainder(selection.where, chosen), *rows.order.stages(selection.after, rows.wanted, rows.keep)]
+    if len(firsts) == 1:
+        return await database.rows(selection.type, [{"$match": firsts[0]}, *tail], rows.session)
+    merged: dict[str, Document] = {}
+    for first in firsts:
+        found = await database.rows(selection.type, [{"$match": first}, *tail], rows.session)
+        merged.update({document["_id"]: document for document in found})
+    return rows.order.sorted(merged.values())[: rows.wanted]
+
+
+async def walk(database: Database, rows: Rows, chosen: Candidate | None, expected: int) -> list[Document]:
+    """Windows of `h`, of the whole type or of one equality, wider and wider until the page is full.
+
+    `expected` is about how many documents all windows hold together.
+    """
+    selection, size = rows.selection, max(expected, 1)
+    rest = remainder(selection.where, chosen)
+    equality = chosen.firsts[0] if chosen is not None else {}
+    after = selection.after
+    low = int(after[0]) if after is not None else 0
+    width = max(1, int(1.5 * rows.wanted * HASHES / size))
+    found: list[Document] = []
+    started, looked_at = time.monotonic(), 0.0
+    while low < HASHES and len(found) < rows.wanted:
+        if looked_at > ALLOWED or (size > ALLOWED and time.monotonic() - started > SECONDS):
+            raise too_costly(selection.type)
+        high = HASHES if low + 2 * width > HASHES else low + width
+        window = {"$match": {**equality, "h": {"$gte": low, "$lt": high}}}
+        tail = NATURAL.stages(after, rows.wanted - len(found), rows.keep)
+        found += await database.rows(selection.type, [window, *rest, *tail], rows.session)
+        looked_at += size * (high - low) / HASHES
+        low, width, after = high, width * 2, None
+    return found
+
+
+async def recent(database: Database, rows: Rows) -> list[Document]:
+    """Windows of `lu`, cut where every so-many-th change was made, until the page is full.
+
+    The feed only says where to cut: a resource is found by its own `lu`, numbered yet or not.
+    """
+    selection, wanted = rows.selection, rows.wanted
+    descending = selection.sort[0].descending
+    rest = remainder(selection.where)
+    after = selection.after
+    edge = int(after[0]) if after is not None else None
+    last = await _last_change(database)
+    place = await _place(database, edge, last) if edge is not None else last if descending else 0
+    step, looked_at, started = 2 * wanted, 0, time.monotonic()
+    found: list[Document] = []
+    while True:
+        place = max(place - step, 0) if descending else min(place + step, last)
+        exhausted = place == (0 if descending else last)
+        cut = None if exhausted else await _changed_at(database, place)
+        step *= 2
+        if not exhausted and (cut is None or (edge is not None and (cut >= edge if descending else cut <= edge))):
+            continue
+        window = _window(edge, cut, descending, after is not None)
+        tail = rows.order.stages(after, wanted - len(found), rows.keep)
+        found += await database.rows(selection.type, [{"$match": {"lu": window}}, *rest, *tail], rows.session)
+        if len(found) >= wanted or exhausted:
+            return found
+        looked_at += step
+        if looked_at > ALLOWED * 50 or time.monotonic() - started > SECONDS:
+            raise too_costly(selection.type)
+        edge, after = cut, None
+
+
+def _window(edge: int | None, cut: int | None, descending: bool, inclusive: bool) -> Match:
+    """The instants between the last cut and the next; the very first may hold rows of its edge behind the position."""
+    if descending:
+        window: Match = {"$gte": cut or 0}
+        if edge is not None:
+            window["$lte" if inclusive else "$lt"] = edge
+        return window
+    window = {"$gte": edge or 0}
+    if cut is not None:
+        window["$lt"] = cut
+    return window
+
+
+async def _last_change(database: Database) -> int:
+    lease = await database.collection("leases").find_one({"_id": "sequencer"}, {"n": 1})
+    return int(lease["n"]) if lease is not None else 0
+
+
+async def _changed_at(database: Database, number: int) -> int | None:
+    row = await database.collection("feed").find_one({"_id": number}, {"lu": 1})
+    return int(row["lu"]) if row is not None else None
+
+
+async def _place(database: Database, edge: int, last: int) -> int:
+    """The number of a change near the instant `edge`: found by halving, the feed is dense and nearly in order."""
+    low, high = 0, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        changed = await _changed_at(database, middle)
+        if changed is None or changed < edge:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def too_costly(resource_type: str) -> FhirError:
+    """400: an answer would mean looking at too many resources."""
+    text = (
+        f"This search would look at too many {resource_type} resources. Add a parameter that selects few, such as an "
+        "identifier, a patient or other reference, a code, or a narrower date range, or leave out _sort."
+    )
+    return refuse(400, "too-costly", "unselective-search", text)
