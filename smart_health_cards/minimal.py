@@ -106,7 +106,7 @@ def _lot_number(dose: Mapping[str, Any]) -> str | None:
     display = members(dose.get("manufacturer")).get("display")
     for word in re.findall(r"\w{3,}", display) if isinstance(display, str) else ():
         lot = re.sub(rf"\b{re.escape(word)}\b", "", lot, flags=re.IGNORECASE)
-    lot = lot.strip(" ,;:#-")
+    lot = lot.strip(" ,;:#-()")
     return lot if lot and len(lot) <= _LOT_MAX and "lot" not in lot.casefold() else None
 
 

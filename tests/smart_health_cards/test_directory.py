@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from smart_health_cards import CardError, SigningKey, TrustList
+from tests.smart_health_cards.conftest import fixed_key
+
+ISS = "https://health.example/shc"
+
+
+def info(iss: str, *keys: SigningKey, **more: object) -> dict[str, object]:
+    return {"issuer": {"iss": iss, "name": f"Name of {iss}"}, "keys": [key.public.jwk(3) for key in keys], **more}
+
+
+def test_snapshot_gives_issuers_keys_and_lists(key: SigningKey) -> None:
+    crl = {"kid": key.kid, "method": "rid", "ctr": 3, "rids": ["abc.5"]}
+    snapshot = {
+        "directory": "https://d.example",
+        "time": "2024-07-01T00:00:00Z",
+        "issuerInfo": [info(ISS, key, crls=[crl])],
+    }
+    trust = TrustList.from_snapshot(json.dumps(snapshot).encode())
+    known = trust.issuers[ISS].keys[key.kid]
+    assert trust.issuers[ISS].name == f"Name of {ISS}"
+    assert known.crl_version == 3
+    assert known.revocations is not None
+    assert known.revocations.revokes("abc", 4)
+    assert trust.skipped == ()
+
+
+def test_bad_entries_are_skipped_and_told(key: SigningKey) -> None:
+    broken = {"kty": "RSA", "kid": "x"}
+    entries = [
+        info("http://plain.example", key),
+        {"issuer": {"iss": ISS}, "keys": [broken, key.public.jwk()], "crls": [{"kid": key.kid}]},
+        "nonsense",
+    ]
+    trust = TrustList.from_snapshot({"issuerInfo": entries})
+    assert set(trust.issuers) == {ISS}
+    assert trust.issuers[ISS].name == ISS
+    assert set(trust.issuers[ISS].keys) == {key.kid}
+    assert [skipped.code for skipped in trust.skipped] == [
+        "iss-not-https",
+        "revocation-list-invalid",
+        "jwk-not-es256",
+        "iss-missing",
+    ]
+
+
+def test_an_issuer_listed_twice_has_the_keys_of_both(key: SigningKey) -> None:
+    other = fixed_key(7)
+    trust = TrustList.from_snapshot({"issuerInfo": [info(ISS, key), info(ISS, other)]})
+    assert set(trust.issuers[ISS].keys) == {key.kid, other.kid}
+    merged = trust | TrustList.from_jwks("https://b.example", {"keys": [other.public.jwk()]}, trusted=False)
+    assert {issuer.iss: issuer.trusted for issuer in merged.issuers.values()} == {ISS: True, "https://b.example": False}
+
+
+@pytest.mark.parametrize(
+    ("published", "read"), [(3, 3), ("3", 3), (None, None), (True, None), ("x", None), (-1, None), ("²", None)]
+)
+def test_counter_may_be_a_string(key: SigningKey, published: object, read: int | None) -> None:
+    trust = TrustList.from_jwks(ISS, {"keys": [{**key.public.jwk(), "crlVersion": published}]})
+    assert trust.issuers[ISS].keys[key.kid].crl_version == read
+
+
+def test_what_is_no_list_is_refused(key: SigningKey) -> None:
+    with pytest.raises(CardError, match="snapshot-invalid"):
+        TrustList.from_snapshot({})
+    with pytest.raises(CardError, match="json-invalid"):
+        TrustList.from_snapshot(b"<html>")
+    with pytest.raises(CardError, match="jwks-invalid"):
+        TrustList.from_jwks(ISS, b"{}")
+    with pytest.raises(CardError, match="iss-not-https"):
+        TrustList.from_jwks("http://health.example", {"keys": []})
+    assert TrustList.from_jwks("http://localhost:8000/shc", {"keys": [key.public.jwk()]}).issuers

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from smart_health_cards import CardError, KeyFolder
+from tests.smart_health_cards.conftest import NOW
+
+DAY = 86_400
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+def test_generated_key_is_private_published_and_signs(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    record = keys.generate(NOW)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / f"{record.kid}.pem").stat().st_mode & 0o777 == 0o600
+    assert keys.signing_key(NOW).kid == record.kid
+    assert [key["kid"] for key in keys.jwks()["keys"]] == [record.kid]
+    assert "d" not in keys.jwks()["keys"][0]
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_another_process_reads_the_same_keys(folder: Path) -> None:
+    record = KeyFolder(folder).generate(NOW)
+    assert KeyFolder(folder).signing_key(NOW).kid == record.kid
+
+
+def test_a_new_key_is_published_before_it_signs(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    first = keys.generate(NOW)
+    second = keys.generate(NOW + DAY, publish_ahead=DAY)
+    assert [record.kid for record in keys.records()] == [first.kid, second.kid]
+    assert second.state(NOW + DAY) == "published"
+    assert {key["kid"] for key in keys.jwks()["keys"]} == {first.kid, second.kid}
+    assert keys.signing_key(NOW + DAY).kid == first.kid
+    assert keys.signing_key(NOW + 2 * DAY).kid == second.kid
+    assert second.state(NOW + 2 * DAY) == "active"
+
+
+def test_retired_key_loses_its_private_part_and_stays_published(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    record = keys.generate(NOW)
+    assert keys.retire(record.kid, NOW + DAY).state(NOW + DAY) == "retired"
+    assert not (folder / f"{record.kid}.pem").exists()
+    assert [key["kid"] for key in keys.jwks()["keys"]] == [record.kid]
+    with pytest.raises(CardError, match="no-signing-key"):
+        keys.signing_key(NOW + DAY)
+
+
+def test_compromised_key_is_withdrawn(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    record = keys.generate(NOW)
+    assert keys.compromise(record.kid, NOW).state(NOW) == "compromised"
+    assert keys.jwks() == {"keys": []}
+    with pytest.raises(CardError, match="key-unknown"):
+        keys.retire("other", NOW)
+
+
+def test_revocation_counter_is_published_with_its_key(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    first, second = keys.generate(NOW), keys.generate(NOW + 1)
+    published = {key["kid"]: key.get("crlVersion") for key in keys.jwks({first.kid: 3})["keys"]}
+    assert published == {first.kid: 3, second.kid: None}
+
+
+def test_passphrase_encrypts_at_rest(folder: Path) -> None:
+    record = KeyFolder(folder, b"secret").generate(NOW)
+    assert b"ENCRYPTED" in (folder / f"{record.kid}.pem").read_bytes()
+    assert KeyFolder(folder, b"secret").signing_key(NOW).kid == record.kid
+    with pytest.raises(CardError, match="key-passphrase"):
+        KeyFolder(folder).signing_key(NOW)
+
+
+def test_folder_that_others_may_enter_is_refused(folder: Path) -> None:
+    KeyFolder(folder)
+    folder.chmod(0o750)
+    with pytest.raises(CardError, match="must be 0700"):
+        KeyFolder(folder)
+
+
+def test_private_key_that_others_may_read_is_refused(folder: Path) -> None:
+    record = KeyFolder(folder).generate(NOW)
+    (folder / f"{record.kid}.pem").chmod(0o640)
+    with pytest.raises(CardError, match="must be 0600"):
+        KeyFolder(folder).signing_key(NOW)
+
+
+def test_damaged_folder_is_reported(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    first, second = keys.generate(NOW), keys.generate(NOW + 1)
+    (folder / f"{second.kid}.pem").write_bytes((folder / f"{first.kid}.pem").read_bytes())
+    with pytest.raises(CardError, match="another key"):
+        KeyFolder(folder).signing_key(NOW + 1)
+    (folder / f"{second.kid}.pem").unlink()
+    with pytest.raises(CardError, match="cannot be read"):
+        KeyFolder(folder).signing_key(NOW + 1)
+    (folder / f"{second.kid}.json").write_text("{")
+    with pytest.raises(CardError, match="key record"):
+        keys.records()
+
+
+def test_rid_secret_is_made_once_and_kept_private(folder: Path) -> None:
+    secret = KeyFolder(folder).rid_secret()
+    assert len(secret) == 32
+    assert KeyFolder(folder).rid_secret() == secret
+    (folder / "rid.secret").chmod(0o644)
+    with pytest.raises(CardError, match="key-folder-permissions"):
+        KeyFolder(folder).rid_secret()
