@@ -1,0 +1,167 @@
+"""Criteria: the filters of a search, with chains and reverse chains kept apart until they are resolved.
+
+https://hl7.org/fhir/R4/search.html#chaining
+
+A Chain or Has cannot be answered by a resource's own index entries: interactions/search.py runs its inner criteria
+first and puts the condition it comes to in its place. The store only ever sees conditions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qsl
+
+from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Ids, Keys, Not, Updated
+from fhir_server.fhir.filters import condition
+from fhir_server.fhir.keys import escape
+from fhir_server.fhir.outcome import FhirError, Issue, refuse
+from fhir_server.fhir.params import Parameter, parameters
+from profiles.definitions import RESOURCE_TYPES
+
+DEPTH = 3
+"""A chain may follow this many references, as may a reverse chain."""
+
+UNKNOWN = "unknown-parameter"
+
+
+class UnknownParameterError(FhirError):
+    """400: a type has no such search parameter. Lenient handling may pass over it."""
+
+    def __init__(self, type: str, name: str) -> None:
+        text = f"{type} has no search parameter {name}."
+        super().__init__(400, (Issue("not-found", UNKNOWN, text, (name,)),))
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What resources of `type` must satisfy: `where`, and every one of `links`."""
+
+    type: str
+    where: Condition = EVERYTHING
+    links: "tuple[Chain | Has, ...]" = ()
+
+    @cached_property
+    def canonical(self) -> str:
+        """The same text for criteria that mean the same: parameters sorted, values as they are compared."""
+        parts = self.where.inner if isinstance(self.where, All) else (self.where,)
+        return f"{self.type}?{'&'.join(sorted(repr(part) for part in (*parts, *self.links)))}"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The resource refers by `label` to one that satisfies any of `inner`, which differ in type."""
+
+    label: str
+    inner: tuple[Criteria, ...]
+
+    def condition(self, found: Iterable[str]) -> Condition:
+        """The condition it comes to once the inner criteria have found these resources (`Patient/1`)."""
+        return Keys("tk", tuple(f"{self.label}{SEPARATOR}{escape(reference)}" for reference in found))
+
+
+@dataclass(frozen=True)
+class Has:
+    """A resource that satisfies `inner` refers by its parameter `label` to this one, which is of type `target`."""
+
+    target: str
+    label: str
+    inner: Criteria
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the keys by which resources of the inner type refer to the target type."""
+        return f"{self.label}{SEPARATOR}{self.target}/"
+
+    def condition(self, found: Iterable[str]) -> Condition:
+        """The condition it comes to once the inner resources' keys with `prefix` are known."""
+        start = len(self.prefix)
+        return Ids(tuple(dict.fromkeys(key[start:].partition("/")[0] for key in found)))
+
+
+def filter(type: str, name: str, value: str, base: str = "", depth: int = DEPTH) -> Condition | Chain | Has:
+    """What one parameter of a search on `type` asks for.
+
+    FhirError 400 naming the parameter; UnknownParameterError where the type does not have it.
+    """
+    if name.startswith("_has:"):
+        return _has(type, name, value, base, depth)
+    head, dot, rest = name.partition(".")
+    code, _, modifier = head.partition(":")
+    parameter = parameters(type).get(code)
+    if parameter is None:
+        raise UnknownParameterError(type, code)
+    if dot:
+        return _chain(type, name, parameter, modifier, rest, value, base, depth)
+    return condition(parameter, modifier, value, base)
+
+
+def join(type: str, parts: Iterable[Condition | Chain | Has]) -> Criteria:
+    """The criteria that ask for all parts."""
+    conditions: list[Condition] = []
+    links: list[Chain | Has] = []
+    for part in parts:
+        if isinstance(part, Chain | Has):
+            links.append(part)
+        else:
+            conditions.append(part)
+    where = conditions[0] if len(conditions) == 1 else All(tuple(conditions))
+    return Criteria(type, where, tuple(links))
+
+
+def criteria(type: str, query: str, base: str = "") -> Criteria:
+    """The criteria of a conditional interaction: `identifier=s|v` for resources of `type`.
+
+    FhirError 400 for an unknown parameter, one that does not filter, and criteria that are empty or only say what a
+    resource must not be: a condition never means everybody.
+    """
+    pairs = parse_qsl(query.lstrip("?"), keep_blank_values=True)
+    found = join(type, (filter(type, name, value, base) for name, value in pairs))
+    asked = found.where.inner if isinstance(found.where, All) else (found.where,)
+    if not found.links and all(isinstance(part, Not | Updated) for part in asked):
+        text = "The condition names nothing a resource must be; it could mean every resource."
+        raise refuse(400, "invalid", "unselective-criteria", text, *(name for name, _ in pairs))
+    return found
+
+
+def _chain(
+    type: str, name: str, parameter: Parameter, target: str, rest: str, value: str, base: str, depth: int
+) -> Chain:
+    if parameter.type != "reference":
+        text = f"{parameter.name} is no reference, so nothing can follow it in {name}."
+        raise refuse(400, "invalid", "invalid-chain", text, name)
+    if depth == 0:
+        raise refuse(400, "too-costly", "invalid-chain", f"{name} follows more than {DEPTH} references.", name)
+    if target and (target not in RESOURCE_TYPES or (parameter.targets and target not in parameter.targets)):
+        text = f"{parameter.name} of {type} does not refer to {target}, asked for by {name}."
+        raise refuse(400, "invalid", "invalid-chain", text, name)
+    targets = (target,) if target else parameter.targets
+    if not targets:
+        text = f"{parameter.name} may refer to any type: write {parameter.name}:Type.{rest}."
+        raise refuse(400, "invalid", "invalid-chain", text, name)
+    inner = []
+    for candidate in targets:
+        try:
+            inner.append(join(candidate, [filter(candidate, rest, value, base, depth - 1)]))
+        except UnknownParameterError:
+            # Of several possible types only those that have the parameter can match.
+            continue
+    if not inner:
+        raise UnknownParameterError(" or ".join(targets), f"{rest} (in {name})")
+    return Chain(parameter.label, tuple(inner))
+
+
+def _has(type: str, name: str, value: str, base: str, depth: int) -> Has:
+    parts = name.split(":", 3)
+    if len(parts) != 4 or parts[1] not in RESOURCE_TYPES:
+        text = f"{name} is not written _has:Type:reference:parameter."
+        raise refuse(400, "invalid", "invalid-chain", text, name)
+    if depth == 0:
+        raise refuse(400, "too-costly", "invalid-chain", f"{name} follows more than {DEPTH} references.", name)
+    _, source, code, rest = parts
+    parameter = parameters(source).get(code)
+    if parameter is None:
+        raise UnknownParameterError(source, code)
+    if parameter.type != "reference" or (parameter.targets and type not in parameter.targets):
+        text = f"{code} of {source} does not refer to {type}, asked for by {name}."
+        raise refuse(400, "invalid", "invalid-chain", text, name)
+    return Has(type, parameter.label, join(source, [filter(source, rest, value, base, depth - 1)]))
