@@ -112,7 +112,9 @@ def _prospects(group: Group, facts: Facts, as_of: date) -> list[_Prospect]:
 
 
 def _days(group: Group, facts: Facts, as_of: date) -> list[date]:
-    start = max(as_of, group.opens or as_of)
+    if group.opens is None:
+        return [as_of]
+    start = max(as_of, group.opens)
     days = {start}
     for criterion in group.criteria:
         if isinstance(criterion, AgeRange):

@@ -1,0 +1,253 @@
+"""A person's facts, read from what is stored about them: record, answers, rosters, doses, consents.
+
+https://hl7.org/fhir/R4/questionnaireresponse.html
+
+Facts are taken as they are known now. Of a person's own answers the latest response counts, whole: what it leaves out
+is unknown again; a provider's response stands beside it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fhir_server.domain.facts import BIRTH_DATE, Attester, BirthDate, Dose, Fact, Facts, Source, Value
+from fhir_server.fhir import dates
+from fhir_server.operations import vocabulary
+from terminology import codes
+from terminology.systems import CVX, NDC, preferred
+
+Resource = Mapping[str, Any]
+
+NO_CODE = "none"
+"""The answer that says that no code of the list applies."""
+
+_CODED = {
+    "occupation": vocabulary.OCCUPATION,
+    "residence": vocabulary.RESIDENCE,
+    "high-risk-conditions": vocabulary.CONDITION,
+}
+_FLAGS = frozenset({"in-person", "patient-contact"})
+_PROVIDERS = ("Practitioner/", "PractitionerRole/", "Organization/")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is stored about one person. `answers` are responses given with the request: newer than all stored ones.
+    `base` is the server's own, in case a reference was stored with it."""
+
+    patient: Resource
+    responses: Sequence[Resource] = ()
+    rosters: Sequence[Resource] = ()
+    immunizations: Sequence[Resource] = ()
+    consents: Sequence[Resource] = ()
+    answers: Sequence[Resource] = ()
+    base: str = ""
+
+
+def read(record: Record, as_of: date) -> Facts:
+    """The facts. Doses carry their own dates; memberships and consents count unless they had ended before `as_of`."""
+    answered = list(_answered(record))
+    facts = [
+        *_birth_date(record.patient, answered),
+        *(fact for fact in answered if fact.name != BIRTH_DATE),
+        *_attested(record, as_of),
+    ]
+    return Facts.of(facts, _doses(record.immunizations), _declined(record.consents, as_of))
+
+
+def is_roster(group: Resource) -> bool:
+    """Whether a Group is a roster in use: actual people, coded as ours or uncoded and run by an organization."""
+    if group.get("actual") is not True or group.get("type") != "person" or group.get("active") is False:
+        return False
+    code = group.get("code")
+    if code is None:
+        return "managingEntity" in group
+    kinds = (vocabulary.own_code(code, vocabulary.GROUP_KIND), vocabulary.own_code(code, vocabulary.ROSTER_KIND))
+    return kinds[0] == "roster" or kinds[1] is not None
+
+
+def is_member(member: Resource, on: date) -> bool:
+    """Whether a Group.member counts on that day."""
+    end: str | None = member.get("period", {}).get("end")
+    # A partial end is compared as written: `2021-03` lasts as long as the month.
+    return member.get("inactive") is not True and (end is None or on.isoformat()[: len(end[:10])] <= end[:10])
+
+
+def _birth_date(patient: Resource, answered: Iterable[Fact]) -> Iterator[Fact]:
+    """One birth date: the record's, or the answer where that says the same more precisely."""
+    candidates = [fact for fact in answered if fact.name == BIRTH_DATE]
+    text = patient.get("birthDate")
+    if text is not None:
+        try:
+            recorded = BirthDate.parse(text)
+        except ValueError:
+            recorded = None
+        if recorded is not None:
+            source = Source("record", _reference(patient))
+            refined = [
+                fact
+                for fact in candidates
+                if isinstance(fact.value, BirthDate)
+                and recorded.earliest <= fact.value.earliest <= fact.value.latest <= recorded.latest
+                and fact.value != recorded
+            ]
+            yield refined[0] if refined else Fact(BIRTH_DATE, recorded, source)
+            return
+    yield from candidates[:1]
+
+
+def _answered(record: Record) -> Iterator[Fact]:
+    stored = sorted(
+        (response for response in record.responses if response.get("status") in ("completed", "amended")),
+        key=_authored,
+        reverse=True,
+    )
+    given = [response for response in record.answers if response.get("status") != "entered-in-error"]
+    heard: set[Attester] = set()
+    for number, response in enumerate([*given, *stored]):
+        questionnaire = response.get("questionnaire", vocabulary.REGISTRATION).partition("|")[0]
+        attester = _attester(response)
+        if questionnaire != vocabulary.REGISTRATION or (number >= len(given) and attester in heard):
+            continue
+        heard.add(attester)
+        source = Source(attester, _reference(response), _day(response.get("authored")))
+        for name, answers in _answers(response.get("item", ())):
+            value = _value(name, answers)
+            if value is not None:
+                yield Fact(name, value, source)
+
+
+def _attester(response: Resource) -> Attester:
+    who = response.get("source", response.get("author", {})).get("reference", "")
+    return "provider" if who.startswith(_PROVIDERS) else "self"
+
+
+def _answers(items: Iterable[Resource]) -> Iterator[tuple[str, Sequence[Resource]]]:
+    for item in items:
+        answers = item.get("answer", ())
+        yield item.get("linkId", ""), answers
+        yield from _answers(item.get("item", ()))
+        for answer in answers:
+            yield from _answers(answer.get("item", ()))
+
+
+def _value(name: str, answers: Sequence[Resource]) -> Value | None:
+    if not answers:
+        return None
+    if name == BIRTH_DATE:
+        try:
+            return BirthDate.parse(answers[0].get("valueDate", ""))
+        except ValueError:
+            return None
+    if name in _FLAGS:
+        flag = answers[0].get("valueBoolean")
+        return flag if isinstance(flag, bool) else None
+    if name in _CODED:
+        return _codes(_CODED[name], (answer["valueCoding"] for answer in answers if "valueCoding" in answer))
+    return None
+
+
+def _codes(system: str, codings: Iterable[Resource]) -> frozenset[str] | None:
+    """The codes of that system; a coding without system is taken for one. None where there is none of ours."""
+    found = {
+        coding.get("code", "")
+        for coding in codings
+        if coding.get("system", system) == system and vocabulary.term(system, coding.get("code", "")) is not None
+    }
+    return frozenset(found - {NO_CODE}) if found else None
+
+
+def _attested(record: Record, as_of: date) -> Iterator[Fact]:
+    """What rosters say: membership itself, the traits all members share, and the row's occupation."""
+    person = _reference(record.patient)
+    names = (person, f"{record.base}/{person}")
+    on_any = False
+    for group in record.rosters:
+        if not is_roster(group):
+            continue
+        for member in group.get("member", ()):
+            if member.get("entity", {}).get("reference") not in names or not is_member(member, as_of):
+                continue
+            on_any = True
+            source = Source("employer", _reference(group), _day(member.get("period", {}).get("start")))
+            kind = vocabulary.own_code(group.get("code", {}), vocabulary.ROSTER_KIND) or "first-phase"
+            yield Fact("roster-membership", frozenset({kind}), source)
+            for name, value in (*_traits(group), *_row_traits(member)):
+                yield Fact(name, value, source)
+    if not on_any:
+        yield Fact("roster-membership", frozenset(), Source("record", person))
+
+
+def _traits(group: Resource) -> Iterator[tuple[str, Value]]:
+    for characteristic in group.get("characteristic", ()):
+        name = vocabulary.own_code(characteristic.get("code", {}), vocabulary.CRITERION) or ""
+        if characteristic.get("exclude") is True:
+            continue
+        if name in _FLAGS and isinstance(characteristic.get("valueBoolean"), bool):
+            yield name, characteristic["valueBoolean"]
+        if name in _CODED:
+            found = _codes(_CODED[name], characteristic.get("valueCodeableConcept", {}).get("coding", ()))
+            if found is not None:
+                yield name, found
+
+
+def _row_traits(member: Resource) -> Iterator[tuple[str, Value]]:
+    for extension in member.get("extension", ()):
+        if extension.get("url") == vocabulary.MEMBER_ROW:
+            for part in extension.get("extension", ()):
+                if part.get("url") == "occupation":
+                    found = _codes(vocabulary.OCCUPATION, part.get("valueCodeableConcept", {}).get("coding", ()))
+                    if found is not None:
+                        yield "occupation", found
+
+
+def _doses(immunizations: Iterable[Resource]) -> Iterator[Dose]:
+    """Completed COVID-19 doses with a whole date."""
+    for immunization in immunizations:
+        given = _day(immunization.get("occurrenceDateTime"))
+        if immunization.get("status") != "completed" or immunization.get("isSubpotent") is True or given is None:
+            continue
+        found = [cvx for cvx in _cvx(immunization.get("vaccineCode", {})) if codes.is_covid_vaccine(cvx)]
+        if found:
+            yield Dose(found[0], given)
+
+
+def _cvx(concept: Resource) -> Iterator[str]:
+    for coding in concept.get("coding", ()):
+        system, code = preferred(coding.get("system", "")), coding.get("code", "")
+        if system == CVX:
+            yield code
+        elif system == NDC:
+            try:
+                yield from codes.product(code).cvx
+            except codes.UnknownCodeError:
+                continue
+
+
+def _declined(consents: Iterable[Resource], as_of: date) -> Source | None:
+    for consent in consents:
+        kinds = [vocabulary.own_code(category, vocabulary.CONSENT_CATEGORY) for category in consent.get("category", ())]
+        end = consent.get("provision", {}).get("period", {}).get("end")
+        ended = end is not None and as_of.isoformat()[: len(end[:10])] > end[:10]
+        if consent.get("status") == "active" and "decline-vaccine" in kinds and not ended:
+            return Source("self", _reference(consent), _day(consent.get("dateTime")))
+    return None
+
+
+def _authored(response: Resource) -> str:
+    """When it was said, as sortable text."""
+    text = response.get("authored") or response.get("meta", {}).get("lastUpdated")
+    return "" if text is None else dates.parse(text).lo
+
+
+def _reference(resource: Resource) -> str | None:
+    return f"{resource['resourceType']}/{resource['id']}" if "id" in resource else None
+
+
+def _day(text: str | None) -> date | None:
+    """The local calendar day of a date or dateTime; None where it is absent or not precise to the day."""
+    try:
+        return None if text is None else date.fromisoformat(text[:10])
+    except ValueError:
+        return None

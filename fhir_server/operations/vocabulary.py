@@ -1,0 +1,94 @@
+"""Our own code systems and URIs: narrower and broader codes, names of codes by language.
+
+https://hl7.org/fhir/R4/codesystem.html
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fhir_server.fhir import json
+
+BASE = "https://fhir-server.example/fhir"
+"""Base of every canonical of ours; not an address."""
+
+CRITERION = f"{BASE}/CodeSystem/eligibility-criterion"
+OCCUPATION = f"{BASE}/CodeSystem/occupation-class"
+RESIDENCE = f"{BASE}/CodeSystem/residence-setting"
+CONDITION = f"{BASE}/CodeSystem/high-risk-condition"
+ROSTER_KIND = f"{BASE}/CodeSystem/roster-kind"
+GROUP_KIND = f"{BASE}/CodeSystem/group-kind"
+CONSENT_CATEGORY = f"{BASE}/CodeSystem/consent-category"
+
+PHASE = f"{BASE}/NamingSystem/vaccination-phase"
+PHASE_VERSION = f"{BASE}/NamingSystem/vaccination-phase-version"
+POLICY = f"{BASE}/NamingSystem/vaccination-policy"
+ROSTER_ROW = f"{BASE}/NamingSystem/roster-row"
+ROSTER_PERSON = f"{BASE}/NamingSystem/roster-person"
+
+JURISDICTION = f"{BASE}/StructureDefinition/group-jurisdiction"
+MEMBER_ROW = f"{BASE}/StructureDefinition/roster-member-row"
+
+REGISTRATION = f"{BASE}/Questionnaire/registration"
+TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A code of one of our systems: its names by language and the codes around it."""
+
+    displays: Mapping[str, str]
+    broader: frozenset[str]
+    narrower: frozenset[str]
+
+
+def term(system: str, code: str) -> Term | None:
+    """The term, or None where the system is not ours or has no such code."""
+    return _terms(system).get(code)
+
+
+def display(system: str, code: str, language: str) -> str:
+    """The code's name in that language, else in English, else the code itself."""
+    found = term(system, code)
+    return code if found is None else found.displays.get(language, found.displays["en"])
+
+
+def translated(element: Mapping[str, Any], name: str, language: str) -> str | None:
+    """The text of a primitive in that language by its translation extension, else as it stands."""
+    for extension in element.get(f"_{name}", {}).get("extension", ()):
+        if extension.get("url") == TRANSLATION:
+            parts = {part.get("url"): part for part in extension.get("extension", ())}
+            if parts.get("lang", {}).get("valueCode", "").split("-")[0] == language:
+                content: str | None = parts.get("content", {}).get("valueString")
+                return content
+    text: str | None = element.get(name)
+    return text
+
+
+def own_code(concept: Mapping[str, Any], system: str) -> str | None:
+    """The code a CodeableConcept has in that system, or None."""
+    return next((coding.get("code") for coding in concept.get("coding", ()) if coding.get("system") == system), None)
+
+
+@cache
+def _terms(system: str) -> Mapping[str, Term]:
+    found: dict[str, Term] = {}
+    if system.startswith(f"{BASE}/CodeSystem/"):
+        path = files(__package__) / "data" / "codesystems" / f"{system.rpartition('/')[2]}.json"
+        if path.is_file():
+            _gather(json.parse(path.read_bytes())["concept"], frozenset(), found)
+    return found
+
+
+def _gather(concepts: Iterable[Mapping[str, Any]], broader: frozenset[str], found: dict[str, Term]) -> frozenset[str]:
+    """Fill `found` with the concepts and all below them; returns the codes."""
+    codes: set[str] = set()
+    for concept in concepts:
+        code = concept["code"]
+        narrower = _gather(concept.get("concept", ()), broader | {code}, found)
+        named = {entry["language"]: entry["value"] for entry in concept.get("designation", ())}
+        found[code] = Term({"en": concept["display"], **named}, broader, narrower)
+        codes |= {code} | narrower
+    return frozenset(codes)
