@@ -55,11 +55,11 @@ def shown(value: Any) -> str:
 def wrong_kind(value: Any, type_name: str, wanted: str) -> Fault:
     """The fault of a value whose JSON kind does not fit the type."""
     if value is None:
-        text = f"null stands where {type_name} ({wanted}) is expected; leave the member out."
+        text = f"null stands where {type_name} ({wanted}) belongs; leave the member out."
         return Fault("structure", "null-value", text)
     if value == "" and type(value) is str:
         return Fault("value", "empty-value", f"An empty string stands where {type_name} belongs; leave the member out.")
-    return Fault("structure", "wrong-json-type", f"{shown(value)} is not {wanted}, as JSON writes {type_name}.")
+    return Fault("structure", "wrong-json-type", f"JSON writes {type_name} as {wanted}; found {shown(value)}.")
 
 
 def _malformed(value: str, type_name: str, form: str) -> Fault:
