@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_health_cards import CardError, check, minimal
+from smart_health_cards.profile import VACCINE_SYSTEMS
 from tests.smart_health_cards.conftest import immunization
 
 
@@ -112,7 +113,7 @@ def test_performer_is_an_organization_by_name(performers: object, display: str |
 def test_one_code_is_given_cvx_before_snomed_before_icd_11() -> None:
     cvx, snomed, icd = (
         {"system": system, "code": code}
-        for system, code in zip(minimal.VACCINE_SYSTEMS, ("208", "1119349007", "XM0GQ8"), strict=True)
+        for system, code in zip(VACCINE_SYSTEMS, ("208", "1119349007", "XM0GQ8"), strict=True)
     )
     dose = immunization(vaccineCode={"coding": [icd, snomed, cvx]})
     assert minimal.vaccine_coding(dose) == cvx
@@ -181,7 +182,7 @@ def test_minification_rules_hold_for_any_record(
         "performer": [{"actor": actor} for actor in actors],
         "vaccineCode": {
             "text": display,
-            "coding": [{"system": minimal.VACCINE_SYSTEMS[0], "code": "208", "display": display}],
+            "coding": [{"system": VACCINE_SYSTEMS[0], "code": "208", "display": display}],
         },
     }
     try:
