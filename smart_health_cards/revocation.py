@@ -77,7 +77,10 @@ class RevocationList:
         return before is None or not_before < before
 
     def revoke(self, rid: str, before: int) -> "RevocationList":
-        """The list after revoking the cards of `rid` issued before the moment `before`; a later moment stays."""
+        """The list after revoking the cards of `rid` issued before the moment `before`; a later moment stays.
+
+        A card issued in its place should be dated later than `before`, not at it: some verifiers refuse both.
+        """
         known = self.rids.get(rid, 0)
         if known is None or (rid in self.rids and known >= before):
             return self

@@ -110,3 +110,12 @@ def test_rid_secret_is_made_once_and_kept_private(folder: Path) -> None:
     (folder / "rid.secret").chmod(0o644)
     with pytest.raises(CardError, match="key-folder-permissions"):
         KeyFolder(folder).rid_secret()
+
+
+def test_the_first_of_two_processes_makes_the_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, late = KeyFolder(folder), KeyFolder(folder)
+    secret = first.rid_secret()
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path.name != "rid.secret" and exists(path))
+    assert late.rid_secret() == secret
+    assert sorted(path.name for path in folder.iterdir()) == ["rid.secret"]

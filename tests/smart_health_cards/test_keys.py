@@ -43,7 +43,9 @@ def test_coordinates_keep_leading_zero_bytes() -> None:
 def test_signature_is_what_another_library_accepts(key: SigningKey, issue_one: Callable[..., Card]) -> None:
     card = issue_one()
     registry = jose.JWSRegistry({"zip": HeaderParameter("Compression", "str")}, algorithms=["ES256"])
-    done = jose.deserialize_compact(card.jws, ECKey.import_key({name: str(value) for name, value in key.public.jwk().items()}), registry=registry)
+    done = jose.deserialize_compact(
+        card.jws, ECKey.import_key({name: str(value) for name, value in key.public.jwk().items()}), registry=registry
+    )
     assert list(done.headers()) == ["zip", "alg", "kid"]
 
 

@@ -1,5 +1,6 @@
 import io
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -74,6 +75,12 @@ def test_pictures_that_are_refused(data: bytes, code: str) -> None:
     with pytest.raises(CardError) as raised:
         read_picture(data)
     assert raised.value.code == code
+
+
+def test_a_missing_reader_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    with pytest.raises(CardError, match="picture-reader-missing"):
+        read_picture(PICTURES[0])
 
 
 PICTURES = [saved(Image.effect_noise((40, 40), 80), kind) for kind in ("PNG", "JPEG")]

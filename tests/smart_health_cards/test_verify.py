@@ -1,3 +1,4 @@
+import io
 import json
 import tracemalloc
 import zlib
@@ -5,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import qrcode
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +103,31 @@ def test_a_card_in_several_codes_is_an_option(issue_one: Made, trust: TrustList)
     assert [codes(report)["format"] for report in verify(texts, trust, NOW)] == ["chunked", "chunked"]
     (report,) = verify(texts, trust, NOW, chunks=True)
     assert report.accepted
+
+
+def test_pictures_without_a_card_say_so(trust: TrustList) -> None:
+    link = "shlink:/eyJ1cmwiOiJodHRwczovL3guZXhhbXBsZSJ9"
+    seen = {}
+    for text in ("https://example.org", link):
+        out = io.BytesIO()
+        qrcode.make(text).save(out, "PNG")
+        (report,) = verify(out.getvalue(), trust, NOW)
+        seen[text] = codes(report)["format"]
+    assert seen == {"https://example.org": "picture-without-card", link: "link-not-card"}
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\xff\xfe\x00", "presentation-unknown"),
+        (b"\xef\xbb\xbf{}", "json-bom"),
+        ("x" * 1_100_000, "presentation-too-large"),
+        (b"\x89PNG\r\n\x1a\n", "picture-unreadable"),
+        (b"PK\x03\x04", "jws-not-compact"),
+    ],
+)
+def test_presentations_that_are_none(trust: TrustList, data: bytes | str, code: str) -> None:
+    assert [codes(report)["format"] for report in verify(data, trust, NOW)] == [code]
 
 
 def test_more_than_expected_is_accepted(key: SigningKey, other: SigningKey, issue_one: Made, trust: TrustList) -> None:
