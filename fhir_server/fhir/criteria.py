@@ -21,6 +21,9 @@ from profiles.definitions import RESOURCE_TYPES
 DEPTH = 3
 """A chain may follow this many references, as may a reverse chain."""
 
+TARGETS = 20
+"""A chain through a reference to more types than this must name one."""
+
 UNKNOWN = "unknown-parameter"
 
 
@@ -135,8 +138,8 @@ def _chain(
         text = f"{parameter.name} of {type} does not refer to {target}, asked for by {name}."
         raise refuse(400, "invalid", "invalid-chain", text, name)
     targets = (target,) if target else parameter.targets
-    if not targets:
-        text = f"{parameter.name} may refer to any type: write {parameter.name}:Type.{rest}."
+    if not targets or len(targets) > TARGETS:
+        text = f"{parameter.name} may refer to many types: write {parameter.name}:Type.{rest}."
         raise refuse(400, "invalid", "invalid-chain", text, name)
     inner = []
     for candidate in targets:

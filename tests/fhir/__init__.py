@@ -1,0 +1,1 @@
+"""The FHIR engine, tested without a server or database."""
