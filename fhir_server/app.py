@@ -27,11 +27,13 @@ def now() -> int:
 
 async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     """A Context on an open database. The caller closes `context.store`."""
+    # First, because it makes the folder of all keys, which nobody else may enter.
+    link_secret = secret.load_or_create(settings.data / "keys" / "links")
+    keys = KeyFolder(settings.data / "keys" / "cards")
     store = await Store.open(
         mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
     )
-    keys = KeyFolder(settings.data / "keys" / "cards")
-    return Context(settings, store, now, keys, secret.load_or_create(settings.data / "keys" / "links"))
+    return Context(settings, store, now, keys, link_secret)
 
 
 async def prepare(settings: Settings, mongodb_uri: str) -> None:

@@ -1,16 +1,23 @@
 """The command `fhir-server`: serve, demo, import, keys, verify, doctor."""
 
 import asyncio
-import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import httpx
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from fhir_server import checkup, demo, loading, serve
 from fhir_server.context import Settings
+from smart_health_cards import CardError, KeyFolder, Report, TrustList
+from smart_health_cards import verify as verify_card
+from terminology import codes
 
 app = typer.Typer(
     name="fhir-server",
@@ -27,22 +34,27 @@ err = Console(stderr=True)
 
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of keys and the embedded database.")]
 
+_MARKS = {
+    "pass": "[green]✓[/green]",
+    "warning": "[yellow]![/yellow]",
+    "unknown": "[dim]?[/dim]",
+    "fail": "[red]✗[/red]",
+}
+
 
 def main() -> None:
     """Run the command line."""
     app()
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def serve_command(
     dev: Annotated[
         bool, typer.Option("--dev", help="No authorization, loopback only. Required until access control has landed.")
     ] = False,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one. [default: 8000]")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of keys and the embedded database. [default: data]")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of keys and the embedded database. [default: data]")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes. [default: 1]")] = None,
     base_url: Annotated[
         str | None, typer.Option(help="Public address of the FHIR base, ending in /fhir; decides every link.")
@@ -52,22 +64,195 @@ def serve(
 
     Without MONGODB_URI in the environment the embedded database is started in the data folder.
     """
-    from fhir_server.serve import StartError
-    from fhir_server.serve import serve as run
-
     settings = _settings(host=host, port=port, data=data, workers=workers, base_url=base_url, dev=dev or None)
     try:
-        asyncio.run(run(settings, lambda base: print(f"ready {base}", flush=True)))
-    except* (StartError, OSError, ValueError) as errors:
-        for error in errors.exceptions:
-            err.print(f"[red]fhir-server:[/red] {error}", highlight=False)
-        raise SystemExit(1) from None
+        asyncio.run(serve.serve(settings, lambda base: print(f"ready {base}", flush=True)))
+    except* (serve.StartError, OSError, ValueError) as errors:
+        _fail(*[str(error) for error in _leaves(errors)])
+
+
+@app.command("demo")
+def demo_command(
+    check: Annotated[
+        bool, typer.Option("--check", help="Run the story once on a free port in a temporary folder; exit 0 or 1.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    data: DataFolder = Path("demo-data"),
+) -> None:
+    """Play the whole story over HTTP on a real database: roster, registration, eligibility, doses, card."""
+    try:
+        passed = asyncio.run(demo.check(out) if check else demo.run(out, port, data))
+    except serve.StartError as error:
+        _fail(str(error))
+    raise SystemExit(0 if passed else 1)
+
+
+@app.command("import")
+def import_command(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help=".json or .ndjson files.")
+    ],
+    server: Annotated[str, typer.Option(help="Base of a running server.")] = "http://127.0.0.1:8000/fhir",
+) -> None:
+    """Send FHIR resources to a running server, with a summary of what was refused and why.
+
+    Transactions and batches are executed; every other resource is stored under its id.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+    async def send() -> loading.Summary:
+        async with httpx.AsyncClient(base_url=server.rstrip("/") + "/", timeout=120) as client:
+            with Progress(*columns, console=err) as progress:
+                task = progress.add_task("Importing", total=len(files))
+
+                def advance(path: Path) -> None:
+                    progress.update(task, advance=1, description=path.name)
+
+                return await loading.load(client, files, advance)
+
+    try:
+        summary = asyncio.run(send())
+    except httpx.HTTPError as error:
+        _fail(
+            f"No answer from {server} ({type(error).__name__}). Is it running? Start it with: fhir-server serve --dev"
+        )
+    stored = Table("Type", "Stored", title="Stored", title_justify="left")
+    stored.columns[1].justify = "right"
+    for resource_type, count in sorted(summary.stored.items()):
+        stored.add_row(resource_type, f"{count:,}")
+    stored.add_row("[bold]all[/bold]", f"[bold]{sum(summary.stored.values()):,}[/bold]")
+    out.print(stored)
+    if summary.refused:
+        refused = Table("File", "Place", "Status", "Why", title="Refused", title_justify="left")
+        for refusal in summary.refused:
+            refused.add_row(
+                refusal.path.name, refusal.place, str(refusal.status or "not sent"), "\n".join(refusal.reasons)
+            )
+        out.print(refused)
+        raise SystemExit(1)
+
+
+@app.command("verify")
+def verify_command(
+    card: Annotated[str, typer.Argument(help="A .smart-health-card file, a picture, or the text of a card.")],
+    data: DataFolder = Path("data"),
+    issuer: Annotated[
+        str | None, typer.Option(help="Issuer whose keys are those of --data. [default: this server's]")
+    ] = None,
+    jwks: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Key set of the issuer, instead of --data's keys.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Directory snapshot of trusted issuers.")
+    ] = None,
+) -> None:
+    """Verify a SMART Health Card, offline; exit status 0 if it proves what it says, else 1."""
+    settings = _settings(data=data)
+    try:
+        trust = TrustList()
+        if directory is not None:
+            trust |= TrustList.from_snapshot(directory.read_bytes())
+        if jwks is not None:
+            trust |= TrustList.from_jwks(issuer or settings.issuer, jwks.read_bytes())
+        elif (data / "keys" / "cards").is_dir():
+            keys = KeyFolder(data / "keys" / "cards").jwks()
+            trust |= TrustList.from_jwks(issuer or settings.issuer, keys, name="this server")
+    except CardError as error:
+        _fail(error.text)
+    path = Path(card) if len(card) < 4_096 else None
+    content = path.read_bytes() if path is not None and path.is_file() else card
+    reports = verify_card(content, trust, time.time())
+    for report in reports:
+        _show(report)
+    raise SystemExit(0 if all(report.accepted for report in reports) else 1)
+
+
+@app.command("doctor")
+def doctor_command(data: DataFolder = Path("data")) -> None:
+    """Say what the server would run on: versions, database, keys, settings; exit status 1 if something is wrong."""
+    settings = _settings(data=data)
+    findings = asyncio.run(checkup.examine(settings))
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        table.add_row(_MARKS["pass" if finding.ok else "fail"], finding.subject, finding.text)
+    out.print(table)
+    raise SystemExit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@keys_app.command("list")
+def keys_list(data: DataFolder = Path("data")) -> None:
+    """List the signing keys with their state."""
+    table = Table("Key", "State", "Made", "Signs from")
+    for record in _keys(data).records():
+        state = record.state(int(time.time()))
+        table.add_row(record.kid, state, _day(record.created), _day(record.active_from))
+    out.print(table)
+
+
+@keys_app.command("generate")
+def keys_generate(
+    data: DataFolder = Path("data"),
+    publish_ahead: Annotated[int, typer.Option(help="Hours the key is published before it signs.")] = 24,
+) -> None:
+    """Make a signing key; the first signs at once, a later one after it has been published for a while."""
+    keys = _keys(data)
+    ahead = publish_ahead * 3_600 if keys.records() else 0
+    record = keys.generate(int(time.time()), ahead)
+    out.print(f"{record.kid} signs from {_day(record.active_from)}")
+
+
+def _keys(data: Path) -> KeyFolder:
+    try:
+        return KeyFolder(data / "keys" / "cards")
+    except CardError as error:
+        _fail(error.text)
+
+
+def _show(report: Report) -> None:
+    content = report.content
+    if content is not None:
+        out.print(f"[bold]{content.name or 'no name'}[/bold], born {content.birth_date or 'not stated'}")
+        out.print(f"issued by {content.issuer_name or content.iss}", highlight=False)
+        for dose in content.doses:
+            out.print(
+                f"  {dose.date}  {_vaccine(dose.system, dose.code)}  lot {dose.lot_number or '-'}", highlight=False
+            )
+    table = Table(show_header=False, box=None)
+    for verdict in report.verdicts:
+        table.add_row(_MARKS[verdict.status], verdict.check, verdict.text, f"[dim]{verdict.code}[/dim]")
+    out.print(table)
+    out.print("[green]This card proves what it says.[/green]" if report.accepted else "[red]Do not rely on it.[/red]")
+
+
+def _vaccine(system: str | None, code: str | None) -> str:
+    try:
+        return codes.lookup(system or "", code or "").display
+    except LookupError:
+        return f"{system} {code}"
+
+
+def _day(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def _fail(*sentences: str) -> NoReturn:
+    for sentence in sentences:
+        err.print(f"[red]fhir-server:[/red] {sentence}", highlight=False)
+    raise SystemExit(1)
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _settings(**given: object) -> Settings:
     """Settings from the environment and these options. Exits with a sentence per wrong value."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
             place = ".".join(str(part) for part in problem["loc"])

@@ -57,7 +57,7 @@ async def load(client: httpx.AsyncClient, paths: Sequence[Path], advance: Callab
     summary = Summary()
     waiting: list[_Piece] = []
     for path in paths:
-        pieces = await asyncio.to_thread(lambda path=path: list(_pieces(path, summary)))
+        pieces = await asyncio.to_thread(_read, path, summary)
         waiting += await _send(client, pieces, summary)
         advance(path)
     while waiting:
@@ -143,6 +143,10 @@ async def _put(client: httpx.AsyncClient, piece: _Piece, summary: Summary) -> No
 def _address(piece: _Piece) -> tuple[str, str]:
     resource_type, resource_id = piece.resource.get("resourceType", ""), piece.resource.get("id")
     return ("PUT", f"{resource_type}/{resource_id}") if resource_id else ("POST", f"{resource_type}")
+
+
+def _read(path: Path, summary: Summary) -> list[_Piece]:
+    return list(_pieces(path, summary))
 
 
 def _pieces(path: Path, summary: Summary) -> Iterator[_Piece]:

@@ -10,7 +10,9 @@ LENGTH = 32
 
 def load_or_create(path: Path) -> bytes:
     """The secret in this file, made on first use. PermissionError if others could read it, ValueError if damaged."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # `mode` would hold for the last folder only.
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _require_private(path.parent)
     if not path.exists():
         _create(path)

@@ -25,8 +25,13 @@ _FORM = "application/x-www-form-urlencoded"
 def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[BaseRoute]:
     """The API's few parametrised routes, the most used first."""
 
+    offered = [
+        capabilities.Offered(row.code, registry.definition_of(row)["url"], row.types, "system" in row.levels)
+        for row in registry.rows
+    ]
+
     async def metadata(exchange: Exchange) -> Reply:
-        return capabilities.statement(exchange.context, registry.rows)
+        return capabilities.statement(exchange.context.settings.base, offered)
 
     async def operation(exchange: Exchange) -> Reply:
         return await _operation(exchange, registry)
@@ -125,9 +130,7 @@ async def _batch(exchange: Exchange) -> Reply:
 
 
 async def _system_history(exchange: Exchange) -> Reply:
-    return await history.history(
-        exchange.context, exchange.caller, exchange.predicate, None, None, exchange.parameters
-    )
+    return await history.history(exchange.context, exchange.caller, exchange.predicate, None, None, exchange.parameters)
 
 
 async def _type_history(exchange: Exchange) -> Reply:

@@ -9,8 +9,8 @@ from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json
-from fhir_server.fhir.outcome import FhirError, operation_outcome, refuse
-from fhir_server.interactions import reads, search, transaction, writes
+from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.interactions import answers, reads, search, transaction, writes
 from fhir_server.interactions.entry import Entry, query_pairs, take_apart, within
 from fhir_server.interactions.incoming import require_valid
 from fhir_server.interactions.reply import Reply
@@ -38,26 +38,26 @@ async def bundle(context: Context, caller: Caller, predicate: Predicate, body: b
         raise refuse(413, "too-costly", "too-many-entries", text, "Bundle.entry")
     if found["type"] == "transaction":
         require_valid(found)
-        replies = await transaction.run(context, caller, predicate, found, json.compact(body), lenient)
-        return Reply(200, bundles.responses("transaction-response", replies))
+        done = await transaction.run(context, caller, predicate, found, json.compact(body), lenient)
+        return Reply(200, bundles.bundle("transaction-response", done))
     _require_valid_shell(found)
     taken = take_apart(context, found, json.compact(body))
-    return Reply(200, bundles.responses("batch-response", await _run(context, caller, predicate, taken, lenient)))
+    return Reply(200, bundles.bundle("batch-response", await _run(context, caller, predicate, taken, lenient)))
 
 
 async def _run(
     context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry | FhirError], lenient: bool
-) -> list[bundles.Response]:
-    answers: dict[int, bundles.Response] = {}
+) -> list[bundles.Entry]:
+    done: dict[int, bundles.Entry] = {}
     for number, entry in sorted(enumerate(entries), key=_turn):
         try:
             if isinstance(entry, FhirError):
                 raise entry
-            answers[number] = response(await perform(context, caller, predicate, entry, lenient))
+            reply = await perform(context, caller, predicate, entry, lenient)
+            done[number] = answers.of_reply(reply, context.settings.base)
         except FhirError as error:
-            told = within(error, f"Bundle.entry[{number}]")
-            answers[number] = bundles.Response(error.status, outcome=json.dump(operation_outcome(told.issues)))
-    return [answers[number] for number in range(len(entries))]
+            done[number] = answers.of_failure(within(error, f"Bundle.entry[{number}]"))
+    return [done[number] for number in range(len(entries))]
 
 
 async def perform(context: Context, caller: Caller, predicate: Predicate, entry: Entry, lenient: bool) -> Reply:
@@ -81,11 +81,6 @@ async def perform(context: Context, caller: Caller, predicate: Predicate, entry:
         case _:
             text = f"{entry.method} is not possible at this address inside a Bundle."
             raise entry.refuse(400, "not-supported", "unsupported-request", text, "request")
-
-
-def response(reply: Reply) -> bundles.Response:
-    """The entry.response of a reply."""
-    return bundles.Response(reply.status, reply.body, reply.version, reply.updated, reply.location)
 
 
 def _turn(numbered: tuple[int, Entry | FhirError]) -> tuple[int, int]:

@@ -87,7 +87,9 @@ def _led(expression: str, place: str) -> str:
 def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) -> Entry:
     request = entry.get("request")
     if request is None:
-        raise FhirError(400, [Issue("required", "missing-request", "The entry has no request.", (f"Bundle.entry[{number}]",))])
+        raise FhirError(
+            400, [Issue("required", "missing-request", "The entry has no request.", (f"Bundle.entry[{number}]",))]
+        )
     method, url = request["method"], request["url"]
     path, question, criteria = url.removeprefix(context.settings.base + "/").lstrip("/").partition("?")
     segments = [segment for segment in path.split("/") if segment]
@@ -100,7 +102,9 @@ def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) ->
         entry.get("fullUrl"), request.get("ifMatch"), request.get("ifNoneExist"), entry.get("resource"), body,
     )  # fmt: skip
     if any(segment.startswith("$") for segment in segments) or len(segments) > 4:
-        raise made.refuse(400, "not-supported", "unsupported-url", f"'{url}' cannot be called in a Bundle.", "request.url")
+        raise made.refuse(
+            400, "not-supported", "unsupported-url", f"'{url}' cannot be called in a Bundle.", "request.url"
+        )
     if resource_id is not None and not legal_id(resource_id):
         raise made.refuse(400, "value", "malformed-id", f"'{resource_id}' cannot be an id.", "request.url")
     if method in ("POST", "PUT") and made.resource is None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
-from fhir_server.fhir import json, query, references
+from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions import batch
+from fhir_server.interactions import answers, batch, search
 from fhir_server.interactions.entry import Entry, identities, take_apart, within
 from fhir_server.interactions.incoming import entries_of
 from fhir_server.interactions.writes import claim, expected_version, new_id, reply_to, require_same_id
@@ -31,8 +31,8 @@ class _Step:
 
 async def run(
     context: Context, caller: Caller, predicate: Predicate, found: dict[str, object], body: bytes, lenient: bool
-) -> list[bundles.Response]:
-    """The answers to all entries, in their order. FhirError when anything about any entry fails; then nothing is done."""
+) -> list[bundles.Entry]:
+    """The answers to all entries, in order. FhirError when anything about any entry fails; then nothing is done."""
     entries = _understood(take_apart(context, found, body))
     for _ in range(_ATTEMPTS):
         try:
@@ -48,7 +48,7 @@ async def run(
 
 async def _attempt(
     context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry], lenient: bool
-) -> list[bundles.Response]:
+) -> list[bundles.Entry]:
     steps = [await _identify(context, caller, predicate, entry) for entry in entries]
     clash = identities((step.entry, step.id) for step in steps)
     if clash is not None:
@@ -57,14 +57,16 @@ async def _attempt(
     changing = [step for step in steps if step.entry.method not in ("GET", "HEAD") and not step.found]
     changing.sort(key=lambda step: batch.ORDER.index(step.entry.method))
     committed = await context.store.commit(caller, predicate, [_write(context, step, names) for step in changing])
-    answers = {
-        step.entry.number: batch.response(reply_to(outcome)) for step, outcome in zip(changing, committed, strict=True)
+    base = context.settings.base
+    done = {
+        step.entry.number: answers.of_reply(reply_to(outcome), base)
+        for step, outcome in zip(changing, committed, strict=True)
     }
     for step in steps:
         if step.found or step.entry.method in ("GET", "HEAD"):
             entry = replace(step.entry, method="GET", id=step.id or step.entry.id)
-            answers[entry.number] = batch.response(await batch.perform(context, caller, predicate, entry, lenient))
-    return [answers[entry.number] for entry in entries]
+            done[entry.number] = answers.of_reply(await batch.perform(context, caller, predicate, entry, lenient), base)
+    return [done[entry.number] for entry in entries]
 
 
 def _understood(taken: Sequence[Entry | FhirError]) -> list[Entry]:
@@ -104,7 +106,8 @@ async def _match(
 ) -> str | None:
     """The id of the one match, None without one; FhirError 412 for several."""
     try:
-        _, where = query.criteria(resource_type, criteria.lstrip("?"))
+        wanted = query.criteria(resource_type, criteria, context.settings.base)
+        where = await search.resolve(context, caller, predicate, wanted)
     except FhirError as error:
         raise within(error, entry.expression) from None
     page = await context.store.search(caller, predicate, Selection(resource_type, where, limit=2))
@@ -114,9 +117,7 @@ async def _match(
     return page.rows[0].id if page.rows else None
 
 
-async def _names(
-    context: Context, caller: Caller, predicate: Predicate, steps: Sequence[_Step]
-) -> dict[str, str]:
+async def _names(context: Context, caller: Caller, predicate: Predicate, steps: Sequence[_Step]) -> dict[str, str]:
     """What each reference inside the Bundle becomes: fullUrl or `Type?criteria` -> `Type/id`."""
     names = {
         step.entry.full_url: f"{step.entry.type}/{step.id}"
@@ -126,8 +127,8 @@ async def _names(
     for step in steps:
         if step.entry.resource is None:
             continue
-        for text in references.texts(step.entry.resource):
-            if text in names:
+        for _, kind, text in rewrite.links(step.entry.resource):
+            if kind != "Reference" or text in names:
                 continue
             if text.startswith(("urn:uuid:", "urn:oid:")):
                 refusal = f"The reference '{text}' names no entry of this Bundle."
@@ -148,10 +149,10 @@ def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
         expected = expected_version(entry.if_match)
         if entry.method == "DELETE":
             return Delete(resource_type, resource_id, expected)
-        body = references.rewrite(entry.body, names)
+        body = rewrite.rewrite(entry.body, names)
         entries = entries_of(context, json.parse(body), resource_id)
         if entry.method == "POST":
-            unless = claim(resource_type, entry.if_none_exist) if entry.if_none_exist is not None else None
+            unless = claim(context, resource_type, entry.if_none_exist) if entry.if_none_exist is not None else None
             return Create(resource_type, resource_id, body, entries, unless, must_create=True)
         if entry.criteria is None or (entry.resource or {}).get("id") is not None:
             require_same_id((entry.resource or {}).get("id"), resource_id, f"{resource_type}.id")

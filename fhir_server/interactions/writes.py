@@ -29,15 +29,18 @@ def expected_version(if_match: str | None) -> int | None:
     match = _ETAG.fullmatch(if_match.strip())
     if match is None:
         raise refuse(
-            400, "invalid", "malformed-if-match", f'If-Match must look like W/"3"; \'{if_match}\' does not.', "If-Match"
+            400, "invalid", "malformed-if-match", f"If-Match must look like W/\"3\"; '{if_match}' does not.", "If-Match"
         )
     return int(match.group(1))
 
 
-def claim(resource_type: str, if_none_exist: str) -> Claim:
-    """The precondition of a conditional create. FhirError 400 if the criteria would match everything."""
-    canonical, where = query.criteria(resource_type, if_none_exist.lstrip("?"))
-    return Claim(canonical, where)
+def claim(context: Context, resource_type: str, if_none_exist: str) -> Claim:
+    """The precondition of a conditional create. FhirError 400 if it could mean everybody, or follows references."""
+    wanted = query.criteria(resource_type, if_none_exist, context.settings.base)
+    if wanted.links:
+        text = "A conditional create looks at the resource itself; chains are not possible in its condition."
+        raise refuse(400, "not-supported", "not-supported", text, "If-None-Exist")
+    return Claim(wanted.canonical, wanted.where)
 
 
 async def create(
@@ -50,7 +53,7 @@ async def create(
 ) -> Reply:
     """201 with the new resource; with If-None-Exist and one match 200 with that one, several 412."""
     known_type(resource_type)
-    unless = claim(resource_type, if_none_exist) if if_none_exist is not None else None
+    unless = claim(context, resource_type, if_none_exist) if if_none_exist is not None else None
     incoming = accept(context, resource_type, body)
     resource_id = new_id()
     write = Create(

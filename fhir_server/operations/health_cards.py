@@ -19,8 +19,8 @@ from fhir_server.interactions.search import gather
 from fhir_server.interactions.writes import new_id
 from fhir_server.operations.registry import Call
 from fhir_server.store.records import Create, Stored
-from smart_health_cards import Card, CardError, Issuer, LogEntry, prepare, release, rid, write_file
 from profiles.definitions import RESOURCE_TYPES
+from smart_health_cards import Card, CardError, Issuer, LogEntry, prepare, release, rid, write_file
 from smart_health_cards.file import MEDIA_TYPE
 from terminology import codes
 from terminology.systems import CVX, preferred

@@ -1,0 +1,176 @@
+"""`make bench`: CPU-milliseconds per request of server and database, into docs/benchmarks.md.
+
+CPU time, not wall time: it hardly depends on what else the machine does, and it is what a deployment pays for.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.load import Measured, Request, children, measure
+from benchmarks.population import FAMILIES, MRN, patient, patients
+from fhir_server.fhir import json
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+MARKS = ("<!-- table -->", "<!-- end of table -->")
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is measured: a name, and the request with each number."""
+
+    name: str
+    make: Callable[..., Request]
+
+
+ROWS = (
+    Row("read", lambda number, size: Request("GET", f"Patient/bench-{number * 7919 % size}")),
+    Row(
+        "search by identifier (1 hit)",
+        lambda number, size: Request("GET", f"Patient?identifier={MRN}|MRN{number * 7919 % size:08d}"),
+    ),
+    Row(
+        "search by family name (page of 20)",
+        lambda number, size: Request("GET", f"Patient?family={FAMILIES[number % len(FAMILIES)]}&_count=20"),
+    ),
+    Row("create", lambda number, size: Request("POST", "Patient", patient(number + size, seed=11), 201)),
+)
+
+
+async def main() -> None:
+    """Measure every row at every size and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--sizes", default="1000,20000", help="numbers of patients, with commas")
+    parser.add_argument("--requests", type=int, default=2_000, help="requests of a run")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each row; the median counts")
+    parser.add_argument("--dry", action="store_true", help="print the table, leave docs/benchmarks.md alone")
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.sizes.split(",")]
+    lines = ["| request | patients | server | database | together | p50 ms | p99 ms |", "|---|--:|--:|--:|--:|--:|--:|"]
+    bare = await _bare(options.requests, options.runs)
+    cost = f"{bare.server:.2f}"
+    lines.append(f"| a bare ASGI answer of 700 bytes | - | {cost} | - | {cost} | {bare.p50:.1f} | {bare.p99:.1f} |")
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder:
+            async with _server(Path(folder)) as (base, server, database):
+                await _fill(base, size)
+                for row in ROWS:
+                    make = partial(row.make, size=size)
+                    median = await _median(base, make, options.requests, options.runs, server, database)
+                    lines.append(_line(row.name, size, median))
+                    console.print(lines[-1], markup=False)
+    table = "\n".join(lines)
+    print(table)
+    if not options.dry:
+        _write(table, options.requests, options.runs)
+
+
+def _line(name: str, size: int, m: Measured) -> str:
+    together = m.server + m.database
+    return f"| {name} | {size:,} | {m.server:.2f} | {m.database:.2f} | **{together:.2f}** | {m.p50:.1f} | {m.p99:.1f} |"
+
+
+async def _median(
+    base: str, make: Callable[[int], Request], requests: int, runs: int, server: list[int], database: list[int]
+) -> Measured:
+    await measure(base, partial(_from, make, 1_000_000), max(requests // 10, 32), server, database)
+    measured = []
+    for run in range(runs):
+        later = partial(_from, make, run * requests)
+        measured.append(await measure(base, later, requests, server, database))
+    return sorted(measured, key=lambda found: found.server + found.database)[len(measured) // 2]
+
+
+def _from(make: Callable[[int], Request], first: int, number: int) -> Request:
+    return make(first + number)
+
+
+async def _fill(base: str, size: int) -> None:
+    async with httpx.AsyncClient(base_url=base + "/", timeout=120) as client:
+        with Progress(console=console) as progress:
+            task = progress.add_task(f"{size:,} patients", total=size)
+            batch: list[bytes] = []
+            for number, body in enumerate(patients(size), start=1):
+                request = json.dump({"method": "PUT", "url": f"Patient/bench-{number - 1}"})
+                batch.append(b'{"resource":' + body + b',"request":' + request + b"}")
+                if len(batch) == 500 or number == size:
+                    bundle = b'{"resourceType":"Bundle","type":"transaction","entry":[' + b",".join(batch) + b"]}"
+                    headers = {"content-type": "application/fhir+json", "prefer": "return=minimal"}
+                    answer = await client.post("", content=bundle, headers=headers)
+                    answer.raise_for_status()
+                    progress.advance(task, len(batch))
+                    batch = []
+
+
+@asynccontextmanager
+async def _server(folder: Path) -> AsyncIterator[tuple[str, list[int], list[int]]]:
+    """A server on an empty database: its base, the pids of its workers, the pids of its database."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "fhir_server", "serve", "--dev", "--port", "0", "--data", str(folder)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), 90)
+        below = children(process.pid)
+        workers = [pid for pid, words in below.items() if "fhir_server.worker" in words]
+        yield line.decode().split()[1], workers, [pid for pid in below if pid not in workers]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _bare(requests: int, runs: int) -> Measured:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "uvicorn", "benchmarks.bare:app", "--port", "8997", "--log-level", "error", "--no-access-log"),
+        *("--loop", "uvloop", "--http", "httptools"),
+    )
+    try:
+        base = "http://127.0.0.1:8997"
+        async with httpx.AsyncClient() as client:
+            for _ in range(100):
+                try:
+                    await client.get(base)
+                    break
+                except httpx.ConnectError:
+                    await asyncio.sleep(0.1)
+        return await _median(base, lambda number: Request("GET", "x"), requests, runs, [process.pid], [])
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _write(table: str, requests: int, runs: int) -> None:
+    git = shutil.which("git") or "git"
+    asked = [git, "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    measured = (
+        f"Measured {time.strftime('%Y-%m-%d')} at commit {commit.stdout.strip() or 'unknown'}: median of {runs} runs "
+        f"of {requests:,} requests over 16 connections, one worker, Python {platform.python_version()}, "
+        f"{os.cpu_count()} processors, embedded database."
+    )
+    text = DOCUMENT.read_text()
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    DOCUMENT.write_text(f"{before}{MARKS[0]}\n\n{measured}\n\n{table}\n\n{MARKS[1]}{after}")
+
+
+asyncio.run(main())

@@ -1,0 +1,63 @@
+"""Checkup: what the server would run on, and whether that is sound; behind `fhir-server doctor`."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from fhir_server import __version__
+from fhir_server.app import open_context
+from fhir_server.context import Settings
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
+from fhir_server.store.schema import SchemaError
+
+_LIBRARIES = ("fastapi", "pydantic", "fhir.resources", "pymongo", "motor", "qrcode", "cryptography", "secantusdb")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    subject: str
+    text: str
+    ok: bool = True
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Everything worth knowing before a start. Starts the embedded database for a moment when none is named."""
+    findings = [
+        Finding("fhir-server", __version__),
+        Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        *(Finding(name, _installed(name)) for name in _LIBRARIES),
+        Finding("access", "no authorization yet: only --dev, only on loopback"),
+        Finding("data folder", str(settings.data.absolute())),
+    ]
+    return findings + await _database(settings)
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    embedded = None if settings.mongodb_uri else EmbeddedDatabase(settings.data)
+    try:
+        uri = settings.mongodb_uri or (await embedded.start() if embedded else "")
+        context = await open_context(settings, uri)
+        try:
+            facts = await context.store.describe()
+        finally:
+            await context.store.close()
+        keys = [record.kid for record in context.card_keys.records()]
+        return [
+            *(Finding(name, str(fact)) for name, fact in facts.items()),
+            Finding("card keys", ", ".join(keys) or "none yet; the first start makes one"),
+        ]
+    except (EmbeddedError, FhirError, SchemaError, PermissionError, ValueError) as error:
+        return [Finding("database", str(error), ok=False)]
+    finally:
+        if embedded is not None:
+            await embedded.stop()
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

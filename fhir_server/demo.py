@@ -1,0 +1,92 @@
+"""Demo: a server of its own and the story played on it, for people (`make demo`) and for checks (`--check`)."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from fhir_server.serve import StartError
+from fhir_server.story import STEPS, StoryError, Teller
+
+_START_SECONDS = 90
+
+
+async def check(console: Console) -> bool:
+    """Play the story once on a free port in a temporary folder; True if every step went as it must."""
+    with tempfile.TemporaryDirectory(prefix="fhir-server-demo-") as folder:
+        async with _server(0, Path(folder)) as (base, _):
+            return await _play(console, base) is not None
+
+
+async def run(console: Console, port: int, data: Path) -> bool:
+    """Play the story and stay up until interrupted."""
+    async with _server(port, data) as (base, process):
+        teller = await _play(console, base)
+        if teller is None:
+            return False
+        origin = base.removesuffix("/fhir")
+        console.print("\n[bold]Have a look:[/bold]")
+        for name, address in (
+            ("What the server can do", f"{base}/metadata"),
+            ("A patient", f"{base}/Patient/demo-ruth?_pretty=true"),
+            ("Her doses", f"{base}/Immunization?patient=demo-ruth&_pretty=true"),
+            ("Is she eligible?", f"{base}/Patient/demo-ruth/$vaccine-eligibility?asOf=2021-01-14&_pretty=true"),
+            ("Her card's QR code", teller.learned["card"]),
+            ("The issuer's keys", f"{origin}/shc/.well-known/jwks.json"),
+        ):
+            console.print(f"  {name:24}{address}", highlight=False, soft_wrap=True)
+        console.print("\nVerify the card yourself, offline:")
+        console.print(f"  curl -so card.png {teller.learned['card']}", highlight=False, soft_wrap=True)
+        console.print(f"  .venv/bin/fhir-server verify card.png --data {data} --issuer {origin}/shc", highlight=False)
+        console.print("\nThe server stays up; Ctrl-C ends it.")
+        await process.wait()
+    return True
+
+
+async def _play(console: Console, base: str) -> Teller | None:
+    """Play every step, a line each with its outcome and time; None as soon as one fails."""
+    begun = time.monotonic()
+    async with httpx.AsyncClient(base_url=base + "/", timeout=60) as client:
+        teller = Teller(client, time.time)
+        for number, step in enumerate(STEPS, start=1):
+            started = time.monotonic()
+            try:
+                told = await step(teller)
+            except (StoryError, httpx.HTTPError, KeyError, IndexError) as error:
+                reason = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
+                console.print(f"[red]✗ {number:2} {step.__name__.strip('_')}: {reason}[/red]", highlight=False)
+                return None
+            spent = 1_000 * (time.monotonic() - started)
+            console.print(
+                f"[green]✓[/green] {number:2} {told} [dim]({spent:.0f} ms)[/dim]", highlight=False, soft_wrap=True
+            )
+    console.print(f"[green]The whole story, over HTTP: {time.monotonic() - begun:.1f} s[/green]", highlight=False)
+    return teller
+
+
+@asynccontextmanager
+async def _server(port: int, data: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """A server of its own in this folder: its base and process. StartError if it does not get ready."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(data)),
+        env=dict(os.environ),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+        if not line.startswith(b"ready "):
+            raise StartError("The demo's server did not start; its own message stands above.")
+        yield line.decode().split()[1], process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

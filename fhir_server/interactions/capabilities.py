@@ -1,0 +1,85 @@
+"""Capabilities: the CapabilityStatement, made from what is registered, so that it cannot promise anything else.
+
+https://hl7.org/fhir/R4/capabilitystatement.html
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+
+from fhir_server import __version__
+from fhir_server.fhir.params import parameters
+from fhir_server.interactions.reply import Reply
+from profiles.definitions import RESOURCE_TYPES
+
+RELEASED = "2026-11-23"
+"""The day this version's capabilities last changed."""
+
+_TYPE_INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type")
+_SYSTEM_INTERACTIONS = ("batch", "transaction", "history-system")
+
+
+class Offered(NamedTuple):
+    """An operation, where it is offered, and its OperationDefinition's canonical URL."""
+
+    code: str
+    url: str
+    types: frozenset[str]
+    system: bool
+
+
+def statement(base: str, offered: Iterable[Offered]) -> Reply:
+    """200 with the CapabilityStatement of the server at this base."""
+    return Reply(200, _statement(base, tuple(offered)))
+
+
+@lru_cache(maxsize=4)
+def _statement(base: str, offered: tuple[Offered, ...]) -> bytes:
+    authored = CapabilityStatement.model_validate(
+        {
+            "resourceType": "CapabilityStatement",
+            "status": "active",
+            "date": RELEASED,
+            "kind": "instance",
+            "publisher": "The FHIR server for vaccination project",
+            "software": {"name": "FHIR server for vaccination", "version": __version__},
+            "implementation": {"description": "Vaccination records, eligibility and proof", "url": base},
+            "fhirVersion": "4.0.1",
+            "format": ["json", "application/fhir+json"],
+            "rest": [
+                {
+                    "mode": "server",
+                    "resource": [_resource(resource_type, offered) for resource_type in sorted(RESOURCE_TYPES)],
+                    "interaction": [{"code": code} for code in _SYSTEM_INTERACTIONS],
+                    **_operations(operation for operation in offered if operation.system),
+                }
+            ],
+        }
+    )
+    body: str = authored.model_dump_json(exclude_none=True)
+    return body.encode()
+
+
+def _resource(resource_type: str, offered: tuple[Offered, ...]) -> dict[str, Any]:
+    return {
+        "type": resource_type,
+        "interaction": [{"code": code} for code in _TYPE_INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "searchParam": [
+            {"name": name, "type": parameter.type} for name, parameter in sorted(parameters(resource_type).items())
+        ],
+        **_operations(operation for operation in offered if {resource_type, "Resource"} & operation.types),
+    }
+
+
+def _operations(offered: Iterable[Offered]) -> dict[str, Any]:
+    listed = [{"name": operation.code, "definition": operation.url} for operation in offered]
+    return {"operation": listed} if listed else {}

@@ -1,0 +1,117 @@
+"""Search: from a query to one page of a searchset.
+
+https://hl7.org/fhir/R4/http.html#search
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.fhir import query
+from fhir_server.fhir.condition import NOTHING, All, Condition
+from fhir_server.fhir.outcome import refuse
+from fhir_server.fhir.query import Chain, Criteria, Has, SearchRequest
+from fhir_server.interactions import answers, includes, paging
+from fhir_server.interactions.incoming import known_type
+from fhir_server.interactions.reply import Reply
+from fhir_server.store.records import Page, Selection, SortKey, Stored
+
+_GATHERED = 10_000
+"""Resources an operation may gather; more is a question for another operation."""
+
+
+async def search(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    resource_type: str,
+    pairs: Sequence[tuple[str, str]],
+    lenient: bool,
+) -> Reply:
+    """200 with a page. FhirError 400 naming the parameter that is unknown, wrong, or too costly."""
+    known_type(resource_type)
+    settings = context.settings
+    asked = [pair for pair in pairs if pair[0] != paging.PARAMETER]
+    tokens = [value for name, value in pairs if name == paging.PARAMETER]
+    request = query.parse(resource_type, asked, lenient, settings.base, settings.max_page_size)
+    _require_served(request)
+    position = paging.redeem(context, caller, request.understood, tokens[0]) if tokens else None
+    where = await resolve(context, caller, predicate, request.criteria)
+    limit = settings.page_size if request.count is None else request.count
+    if request.summary == "count" or limit == 0:
+        counted = await context.store.count(caller, predicate, resource_type, where)
+        return _reply(context, caller, request, Page((), None), (), counted)
+    sort = tuple(SortKey(key.label, key.descending) for key in request.sort)
+    page = await context.store.search(caller, predicate, Selection(resource_type, where, sort, limit, position))
+    total = None
+    if request.total == "accurate":
+        total = await context.store.count(caller, predicate, resource_type, where)
+    elif position is None and page.next is None:
+        total = len(page.rows)
+    included = await includes.follow(context, caller, predicate, request.includes, page.rows)
+    return _reply(context, caller, request, page, included, total)
+
+
+async def gather(
+    context: Context, caller: Caller, predicate: Predicate, resource_type: str, where: Condition
+) -> list[Stored]:
+    """Everything that satisfies the condition, for operations. FhirError 400 `too-costly` beyond 10,000."""
+    rows: list[Stored] = []
+    position = None
+    while len(rows) <= _GATHERED:
+        selection = Selection(resource_type, where, limit=context.settings.max_page_size, after=position)
+        page = await context.store.search(caller, predicate, selection)
+        rows += page.rows
+        position = page.next
+        if position is None:
+            return rows
+    raise refuse(400, "too-costly", "too-many-resources", f"More than {_GATHERED:,} {resource_type} resources apply.")
+
+
+async def resolve(context: Context, caller: Caller, predicate: Predicate, criteria: Criteria) -> Condition:
+    """The condition the criteria come to once their chains and reverse chains have been followed.
+
+    Every hop sees only what exists for the caller. FhirError 400 `too-costly` beyond 1,000 resources in a hop.
+    """
+    parts = [criteria.where, *[await _resolve_link(context, caller, predicate, link) for link in criteria.links]]
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+async def _resolve_link(context: Context, caller: Caller, predicate: Predicate, link: Chain | Has) -> Condition:
+    if isinstance(link, Has):
+        where = await resolve(context, caller, predicate, link.inner)
+        return link.condition(await context.store.keys(caller, predicate, link.inner.type, where, link.prefix))
+    found: list[str] = []
+    for inner in link.inner:
+        where = await resolve(context, caller, predicate, inner)
+        ids = await context.store.ids(caller, predicate, inner.type, where)
+        found += [f"{inner.type}/{resource_id}" for resource_id in ids]
+    return link.condition(found) if found else NOTHING
+
+
+def _require_served(request: SearchRequest) -> None:
+    if request.summary not in (None, "false", "count"):
+        raise refuse(400, "not-supported", "not-supported", f"_summary={request.summary} is not served.", "_summary")
+    if request.elements:
+        raise refuse(400, "not-supported", "not-supported", "_elements is not served.", "_elements")
+
+
+def _reply(
+    context: Context,
+    caller: Caller,
+    request: SearchRequest,
+    page: Page,
+    included: Sequence[Stored],
+    total: int | None,
+) -> Reply:
+    address = f"{context.settings.base}/{request.type}"
+    links = {"self": _address(address, request.understood)}
+    if page.next is not None:
+        token = paging.issue(context, caller, request.understood, page.next)
+        links["next"] = _address(address, [*request.understood, (paging.PARAMETER, token)])
+    return Reply(200, answers.searchset(context.settings.base, page.rows, included, request.ignored, links, total))
+
+
+def _address(address: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return f"{address}?{urlencode(pairs)}" if pairs else address

@@ -1,0 +1,73 @@
+"""A live server on the real embedded database, over real HTTP, for every test that asks for `client`."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of public test data beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder of public test data (../shared/data) is not on this machine")
+    return SHARED
+
+
+class Server:
+    """A running `fhir-server serve --dev`: its base address, data folder and process."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self._options = options
+        self.base = ""
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, port: int = 0) -> None:
+        """Start it and wait until it is ready."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MONGODB")}
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(self.data), *self._options),
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), 60)
+        assert line.startswith(b"ready "), f"the server did not start: {line!r}"
+        self.base = line.decode().split()[1]
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait for the end; returns the exit status."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return httpx.URL(self.base).port or 0
+
+
+@pytest.fixture(scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """One server for the whole run; tests keep to their own resources."""
+    running = Server(tmp_path_factory.mktemp("server"))
+    await running.start()
+    yield running
+    assert await running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client on the FHIR base."""
+    async with httpx.AsyncClient(base_url=server.base + "/", timeout=30) as client:
+        yield client
