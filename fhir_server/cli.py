@@ -15,6 +15,9 @@ from rich.table import Table
 
 from fhir_server import checkup, demo, loading, serve
 from fhir_server.context import Settings
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.store.embedded import EmbeddedError
+from fhir_server.store.schema import SchemaError
 from smart_health_cards import CardError, KeyFolder, Report, TrustList
 from smart_health_cards import verify as verify_card
 from terminology import codes
@@ -67,7 +70,7 @@ def serve_command(
     settings = _settings(host=host, port=port, data=data, workers=workers, base_url=base_url, dev=dev or None)
     try:
         asyncio.run(serve.serve(settings, lambda base: print(f"ready {base}", flush=True)))
-    except* (serve.StartError, OSError, ValueError) as errors:
+    except* (serve.StartError, EmbeddedError, SchemaError, FhirError, CardError, OSError, ValueError) as errors:
         _fail(*[str(error) for error in _leaves(errors)])
 
 

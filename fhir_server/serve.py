@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from fhir_server import worker
 from fhir_server.app import prepare
 from fhir_server.context import Settings
+from fhir_server.store import tether
 from fhir_server.store.embedded import EmbeddedDatabase
 
 log = logging.getLogger("fhir_server.serve")
@@ -42,6 +43,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     database = None if settings.mongodb_uri else EmbeddedDatabase(settings.data)
     try:
         uri = settings.mongodb_uri or (await database.start() if database else "")
+        for note in database.notes if database is not None else ():
+            log.warning(note)
         await prepare(settings, uri)
         async with asyncio.TaskGroup() as group:
             ready = [asyncio.Event() for _ in range(settings.workers)]
@@ -117,8 +120,8 @@ async def _start(settings: Settings, uri: str, listening: socket.socket, ready: 
     os.set_inheritable(writing, True)
     environment = {**os.environ, worker.SETTINGS: settings.model_dump_json(), worker.URI: uri}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "fhir_server.worker", str(listening.fileno()), str(writing)),
+        *(sys.executable, "-I", tether.__file__, str(os.getpid())),
+        *(sys.executable, "-m", "fhir_server.worker", str(listening.fileno()), str(writing)),
         env=environment,
         pass_fds=(listening.fileno(), writing),
         stdin=asyncio.subprocess.DEVNULL,

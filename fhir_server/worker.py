@@ -7,7 +7,6 @@ on the command line, because they may hold a password.
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 
@@ -16,7 +15,6 @@ from uvloop import new_event_loop
 
 from fhir_server.app import create_app
 from fhir_server.context import Settings
-from fhir_server.orphan import die_with_parent
 
 SETTINGS = "FHIR_SERVER_WORKER_SETTINGS"
 URI = "FHIR_SERVER_WORKER_MONGODB_URI"
@@ -38,7 +36,6 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until SIGTERM; exit status 3 when starting up failed."""
-    die_with_parent(signal.SIGTERM)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings.model_validate_json(os.environ.pop(SETTINGS))
     app = create_app(settings, os.environ.pop(URI))
