@@ -94,9 +94,9 @@ def timing(value: Any) -> Interval | None:
     """The outer limits of a Timing: its events and the bounds of its repetition; None where it has none."""
     if type(value) is not dict:
         return None
-    found = [interval for event in value.get("event", ()) if (interval := _bound(event))]
-    bounds = value.get("repeat", {}).get("boundsPeriod")
-    period = span(bounds) if bounds else None
+    events, repeat = value.get("event"), value.get("repeat")
+    found = [interval for event in (events if type(events) is list else ()) if (interval := _bound(event))]
+    period = span(repeat.get("boundsPeriod")) if type(repeat) is dict else None
     if period:
         found.append(period)
     if not found:

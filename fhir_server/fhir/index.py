@@ -160,7 +160,7 @@ def _add_tokens(name: str, type_name: str, read: tokens.Read) -> Add:
         if has_text:
             for text in tokens.texts(value):
                 found.st.append(text_prefix + strings.folded(text))
-            if is_identifier and "type" in value:
+            if is_identifier and type(value) is dict and "type" in value:
                 found.tk += [typed + escape(key) for key in tokens.of_type(value)]
 
     return add

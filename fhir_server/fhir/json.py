@@ -26,7 +26,6 @@ EXPONENT = 308
 """A number with a fraction or exponent lies between 1e-308 and 1e308, as everywhere doubles are used."""
 
 _EPOCH = datetime(1970, 1, 1)
-_FIRST = {"resourceType", "id", "meta"}
 
 
 class _NumberError(ValueError):
@@ -94,8 +93,8 @@ def dump(value: Any) -> bytes:
 def stamp(body: bytes, id: str, version: int, updated: int) -> bytes:
     """`body` (compact, parsed before) with `id`, `meta.versionId` and `meta.lastUpdated` set and every other byte kept.
 
-    `updated` is in microseconds since 1970, UTC. Members keep their order; `id` and `meta` follow `resourceType` where
-    they were absent.
+    `updated` is in microseconds since 1970, UTC. Members keep their order; `id` follows `resourceType`, and `meta`
+    follows `id`, where they were absent.
     """
     members = _members.decode(body)
     meta = members.get("meta")
@@ -104,15 +103,14 @@ def stamp(body: bytes, id: str, version: int, updated: int) -> bytes:
     stamped["lastUpdated"] = instant(updated)
     if "id" in members and meta is not None:
         return _encoder.encode({**members, "id": id, "meta": stamped})
-    first: dict[str, Any] = {}
-    if "resourceType" in members:
-        first["resourceType"] = members["resourceType"]
-    first["id"] = id
-    first["meta"] = stamped
+    found: dict[str, Any] = {}
     for name, value in members.items():
-        if name not in _FIRST:
-            first[name] = value
-    return _encoder.encode(first)
+        found[name] = value
+        if name == "resourceType" and "id" not in members:
+            found["id"] = id
+        if name == ("id" if "id" in members else "resourceType") and meta is None:
+            found["meta"] = stamped
+    return _encoder.encode({**found, "id": id, "meta": stamped})
 
 
 def instant(us: int) -> str:

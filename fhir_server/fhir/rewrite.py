@@ -34,7 +34,7 @@ def links(resource: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def rewrite(body: bytes, mapping: Mapping[str, str]) -> bytes:
     """`body` (compact JSON of a valid resource) with every link that `mapping` knows replaced; all other bytes kept."""
-    starts = {match[0].encode() for old in mapping if (match := _START.match(old))}
+    starts = {(match[0] if (match := _START.match(old)) else old).encode() for old in mapping}
     return _object(body, "Resource", _Links(mapping, tuple(starts)))
 
 

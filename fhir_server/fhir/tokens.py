@@ -55,7 +55,9 @@ def codeable_concept(value: Any) -> list[str]:
     """The keys of every Coding of a CodeableConcept."""
     if type(value) is not dict:
         return []
-    codings = value.get("coding", ())
+    codings = value.get("coding")
+    if type(codings) is not list:
+        return []
     return coding(codings[0]) if len(codings) == 1 else [found for entry in codings for found in coding(entry)]
 
 
@@ -72,7 +74,7 @@ def of_type(value: Any) -> list[str]:
         return []
     return [
         f"{token(entry['system'], entry['code'])}|{value['value']}"
-        for entry in value.get("type", {}).get("coding", ())
+        for entry in _codings(value.get("type"))
         if type(entry.get("system")) is str and type(entry.get("code")) is str
     ]
 
@@ -81,10 +83,15 @@ def texts(value: Any) -> list[str]:
     """What `:text` searches: display of codings, text of concepts and of an Identifier's type."""
     if type(value) is not dict:
         return []
-    found = [value.get("display"), value.get("text"), *(entry.get("display") for entry in value.get("coding", ()))]
+    found = [value.get("display"), value.get("text"), *(entry.get("display") for entry in _codings(value))]
     if type(value.get("type")) is dict:
         found += texts(value["type"])
     return [text for text in found if type(text) is str and text]
+
+
+def _codings(value: Any) -> list[dict[str, Any]]:
+    codings = value.get("coding") if type(value) is dict else None
+    return [entry for entry in codings if type(entry) is dict] if type(codings) is list else []
 
 
 def contact(text: str) -> str:
