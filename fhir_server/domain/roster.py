@@ -46,13 +46,18 @@ class Row:
 
     @property
     def person(self) -> str:
-        """Equal for rows with the same first and last name, as far as spelling goes, and the same birth date."""
-        return _digest(comparable(self.family), comparable(self.given[0]), self.birth_date.isoformat())
+        """Equal for rows about the same person, as far as `person_key` can tell."""
+        return person_key(self.family, self.given[0], self.birth_date.isoformat())
 
     @property
     def digest(self) -> str:
         """Equal for rows that say the same, wherever they stand in the file."""
         return _digest(*(str(value) for value in astuple(self)[1:]))
+
+
+def person_key(family: str, given: str, birth_date: str) -> str:
+    """Equal for the same first and last name, as far as spelling goes, and the same birth date (YYYY-MM-DD)."""
+    return _digest(comparable(family), comparable(given), birth_date)
 
 
 def row(record: Record, today: date) -> tuple[Row | None, tuple[Problem, ...]]:

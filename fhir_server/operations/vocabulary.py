@@ -55,6 +55,15 @@ def display(system: str, code: str, language: str) -> str:
     return code if found is None else found.displays.get(language, found.displays["en"])
 
 
+def code_named(system: str, text: str) -> str | None:
+    """The code that is this text or has it as a name in some language, case aside; None where there is none."""
+    wanted = text.casefold().strip()
+    for code, found in _terms(system).items():
+        if wanted == code or wanted in (name.casefold() for name in found.displays.values()):
+            return code
+    return None
+
+
 def translated(element: Mapping[str, Any], name: str, language: str) -> str | None:
     """The text of a primitive in that language by its translation extension, else as it stands."""
     for extension in element.get(f"_{name}", {}).get("extension", ()):
