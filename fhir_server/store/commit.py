@@ -8,8 +8,9 @@ version they replace. Versions are compared and set, never locked.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fhir_server.caller import Predicate
 from fhir_server.fhir.outcome import refuse
@@ -23,6 +24,9 @@ from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
 from fhir_server.store.versions import Versions, load
 
+Also = Callable[[Session], Awaitable[None]]
+NOTHING_ELSE: Mapping[int, Also] = MappingProxyType({})
+
 LOOKS = 50
 """Times a conditional create looks again after losing its claim."""
 
@@ -34,8 +38,11 @@ class Commit:
     database: Database
     search: Search
 
-    async def run(self, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
-        """What each write came to, in their order.
+    async def run(
+        self, predicate: Predicate, writes: Sequence[Write], also: Mapping[int, Also] = NOTHING_ELSE
+    ) -> list[Committed]:
+        """What each write came to, in their order. `also` is done in the transaction, by the number of the write it
+        belongs to, unless that write changes nothing.
 
         FhirError: 400 two writes to one resource, 403 a write beyond the caller's reach, 404 or 410 an update of what
         is not there, 409 a taken id or lasting contention, 412 a stale version or several matches, 413 too large, 503
@@ -46,7 +53,7 @@ class Commit:
             tickets, matched = await self._look(predicate, writes)
             if len(matched) == len(writes):
                 return list(matched.values())
-            attempt = _Attempt(self.database, self.search, predicate, writes, tickets, matched)
+            attempt = _Attempt(self.database, self.search, predicate, writes, also, tickets, matched)
             try:
                 return await self.database.transaction(attempt.run, self._landed)
             except LostClaim:
@@ -75,7 +82,7 @@ class Commit:
         """Whether a commit whose reply was lost is stored: its first change is there, with its very instant."""
         for committed in results:
             version = committed.stored
-            if version is None or committed.effect == "matched":
+            if version is None or not committed.changed:
                 continue
             now = await self.database.collection(version.type).find_one({"_id": version.id}, {"vid": 1, "lu": 1})
             if now is not None and (now["vid"], now["lu"]) == (version.version, version.updated):
@@ -94,6 +101,7 @@ class _Attempt:
     search: Search
     predicate: Predicate
     writes: Sequence[Write]
+    also: Mapping[int, Also]
     tickets: dict[int, Ticket]
     matched: dict[int, Committed]
 
@@ -110,6 +118,9 @@ class _Attempt:
             self.matched[number] if number in self.matched else versions.add(write)
             for number, write in enumerate(self.writes)
         ]
+        for number, act in self.also.items():
+            if results[number].changed:
+                await act(session)
         if versions.changes:
             await self._store(session, versions)
         return results

@@ -85,6 +85,11 @@ class Committed:
     stored: Stored | None
     effect: Literal["created", "updated", "deleted", "matched", "unchanged"]
 
+    @property
+    def changed(self) -> bool:
+        """Whether the write made a version."""
+        return self.effect not in ("matched", "unchanged")
+
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
@@ -120,3 +125,20 @@ class Period:
 
     since: int | None = None
     at: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a Group: the reference it is known by (`Patient/1`) and its JSON, compact, as it stands in
+    `Group.member`."""
+
+    reference: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Members in the order they were added; `next` is the position to go on from, None at the end."""
+
+    members: tuple[Member, ...]
+    next: int | None

@@ -8,24 +8,27 @@ raise FhirError 503 where the database is away or does not answer in time.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymongo.errors import PyMongoError
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.fhir.condition import Condition
-from fhir_server.fhir.outcome import FhirError
 from fhir_server.store import failures, feed, reads, schema
 from fhir_server.store.commit import Commit
 from fhir_server.store.database import Database, now
 from fhir_server.store.driver import driver as driver_named
+from fhir_server.store.generations import Generations
 from fhir_server.store.history import History
-from fhir_server.store.records import Committed, Page, Period, Selection, Stored, Write
+from fhir_server.store.members import Members
+from fhir_server.store.records import Committed, Member, MemberPage, Page, Period, Selection, Stored, Write
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.statistics import Statistics
+from profiles.definitions import RESOURCE_TYPES
 
 THROUGH = 1_000
 """Resources a chain or reverse chain may lead through."""
@@ -38,8 +41,8 @@ class Store:
     database: Database
     types: frozenset[str]
     _search: Search
-    _commit: Commit
     _history: History
+    _members: Members
     _sequencer: Sequencer
 
     @classmethod
@@ -58,13 +61,9 @@ class Store:
         `types` limits the resource types (default: all of R4), `base` is the server's own base URL. FhirError 503
         where the database cannot be reached, SchemaError where it belongs to another version of this server.
         """
-        if types is None:
-            from profiles.definitions import RESOURCE_TYPES
-
-            types = RESOURCE_TYPES
         chosen = driver_named(driver)
         opened = Database(chosen, chosen.connect(uri), database, clock)
-        kept = frozenset(types)
+        kept = frozenset(RESOURCE_TYPES if types is None else types)
         sequencer = Sequencer(opened)
         try:
             await schema.ensure(opened, kept)
@@ -76,7 +75,9 @@ class Store:
             await opened.close()
             raise
         search = Search(opened, Statistics(opened))
-        return cls(opened, kept, search, Commit(opened, search), History(opened), sequencer)
+        own = base.rstrip("/")
+        members = Members(opened, Commit(opened, search), Generations(opened, own), own)
+        return cls(opened, kept, search, History(opened), members, sequencer)
 
     async def close(self) -> None:
         """Stop numbering and close all connections."""
@@ -86,18 +87,20 @@ class Store:
     async def read(self, caller: Caller, predicate: Predicate, resource_type: str, id: str) -> Stored:
         """The current version. FhirError 404 where there is none, 410 `deleted`."""
         async with self.database.reading():
-            return await reads.read(self.database, _visible(caller, predicate, resource_type), resource_type, id)
+            visible = await self._visible(caller, predicate, resource_type)
+            return await reads.read(self.database, visible, resource_type, id)
 
     async def vread(self, caller: Caller, predicate: Predicate, resource_type: str, id: str, version: int) -> Stored:
         """This version. FhirError 404 where there is none, 410 where it is the deletion."""
         async with self.database.reading():
-            visible = _visible(caller, predicate, resource_type)
+            visible = await self._visible(caller, predicate, resource_type)
             return await reads.vread(self.database, visible, resource_type, id, version)
 
     async def read_many(self, caller: Caller, predicate: Predicate, wanted: Sequence[tuple[str, str]]) -> list[Stored]:
         """The current versions of (type, id) pairs that exist, each once, in that order; silent about the others."""
         async with self.database.reading():
-            visible = {resource_type: _visible(caller, predicate, resource_type) for resource_type, _ in wanted}
+            types = {resource_type for resource_type, _ in wanted}
+            visible = {each: await self._visible(caller, predicate, each) for each in types}
             return await reads.read_many(self.database, visible, wanted)
 
     async def history(
@@ -116,26 +119,26 @@ class Store:
 
         `since` and `at` = [from, to) are microseconds since 1970. FhirError 404 for a resource that never was.
         """
-        _require(caller, predicate)
         position = int(after[0]) if after is not None else None
+        period = Period(since, at)
         async with self.database.reading():
+            within = await self._within(caller, predicate)
             if resource_type is not None and id is not None:
-                return await self._history.of_resource(predicate, resource_type, id, Period(since, at), limit, position)
+                return await self._history.of_resource(within, resource_type, id, period, limit, position)
             if position is None:
                 await self._sequencer.settle()
-            return await self._history.of_all(predicate, resource_type, Period(since, at), limit, position)
+            return await self._history.of_all(within, resource_type, period, limit, position)
 
     async def follow(self, caller: Caller, predicate: Predicate, number: int, limit: int = 100) -> Page:
         """Versions behind this number of the feed (0: from the beginning), oldest first, none ever missed.
 
         `next` always holds the number to go on from, also when there is nothing new.
         """
-        _require(caller, predicate)
         async with self.database.reading():
-            return await self._history.follow(predicate, number, limit)
+            return await self._history.follow(await self._within(caller, predicate), number, limit)
 
     async def wait_for_change(self, number: int, seconds: float) -> bool:
-        """Wait up to `seconds` for the feed to pass this number; whether it did."""
+        """Wait up to `seconds` for the feed to pass this number; whether it did. Tells nothing about anybody."""
         until = asyncio.get_running_loop().time() + seconds
         while True:
             async with self.database.reading():
@@ -145,34 +148,28 @@ class Store:
             if left <= 0:
                 return False
             self._sequencer.numbered.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, 0.25)):
                     await self._sequencer.numbered.wait()
-            except TimeoutError:
-                continue
 
     async def search(self, caller: Caller, predicate: Predicate, selection: Selection) -> Page:
         """One page. FhirError 400 `too-costly` where nothing narrows it down enough."""
-        visible = _visible(caller, predicate, selection.type)
-        asked = Selection(
-            selection.type, joined(visible, selection.where), selection.sort, selection.limit, selection.after
-        )
         async with self.database.reading():
-            return await self._search.page(asked)
+            where = await self._joined(caller, predicate, selection.type, selection.where)
+            return await self._search.page(replace(selection, where=where))
 
     async def count(self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition) -> int:
         """How many match, exactly. FhirError 400 `too-costly` likewise."""
-        visible = _visible(caller, predicate, resource_type)
         async with self.database.reading():
-            return await self._search.count(resource_type, joined(visible, where))
+            return await self._search.count(resource_type, await self._joined(caller, predicate, resource_type, where))
 
     async def ids(
         self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition, limit: int = THROUGH
     ) -> list[str]:
         """The ids of all matches (for chains). FhirError 400 `too-costly` beyond `limit`; never cut off."""
-        visible = _visible(caller, predicate, resource_type)
         async with self.database.reading():
-            return await self._search.ids(resource_type, joined(visible, where), limit)
+            joined = await self._joined(caller, predicate, resource_type, where)
+            return await self._search.ids(resource_type, joined, limit)
 
     async def keys(
         self,
@@ -184,19 +181,48 @@ class Store:
         limit: int = THROUGH,
     ) -> set[str]:
         """The distinct token keys that start with `prefix`, of all matches (for `_has`); likewise bounded."""
-        visible = _visible(caller, predicate, resource_type)
         async with self.database.reading():
-            return await self._search.keys(resource_type, joined(visible, where), prefix, limit)
+            joined = await self._joined(caller, predicate, resource_type, where)
+            return await self._search.keys(resource_type, joined, prefix, limit)
 
     async def commit(self, caller: Caller, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
         """All of these writes or none, in one transaction; what each came to. Errors as in commit.py."""
-        _require(caller, predicate)
-        if not writes:
-            return []
         async with self.database.writing(len(writes)):
-            committed = await self._commit.run(predicate, writes)
+            within = await self._within(caller, predicate)
+            committed = await self._members.write(within, writes) if writes else []
         self._sequencer.wake()
         return committed
+
+    async def add_members(
+        self,
+        caller: Caller,
+        predicate: Predicate,
+        group_id: str,
+        members: Sequence[Member],
+        expected: int | None = None,
+    ) -> Stored:
+        """Add members to a Group, however many; one with the reference of a present member takes its place.
+
+        The Group's newest version. Safe to repeat. Errors as in members.py.
+        """
+        async with self.database.writing(len(members)):
+            stored = await self._members.add(await self._within(caller, predicate), group_id, members, expected)
+        self._sequencer.wake()
+        return stored
+
+    async def members(
+        self, caller: Caller, predicate: Predicate, group_id: str, after: int | None = None, limit: int = 1_000
+    ) -> MemberPage:
+        """Members of a Group of any size in the order they were added. FhirError 404 or 410 as for the Group."""
+        async with self.database.reading():
+            return await self._members.page(await self._visible(caller, predicate, "Group"), group_id, after, limit)
+
+    async def find_members(
+        self, caller: Caller, predicate: Predicate, group_id: str, references: Iterable[str]
+    ) -> dict[str, Member]:
+        """Those members of a Group, by reference, that have one of these references."""
+        async with self.database.reading():
+            return await self._members.find(await self._visible(caller, predicate, "Group"), group_id, references)
 
     async def ping(self) -> None:
         """FhirError 503 unless the database answers."""
@@ -222,15 +248,22 @@ class Store:
             "differences": wrong,
         }
 
+    async def _within(self, caller: Caller, predicate: Predicate) -> Predicate:
+        _require(caller, predicate)
+        return await self._members.within(predicate)
+
+    async def _visible(self, caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
+        _require(caller, predicate)
+        return await self._resolved(resource_type, predicate(resource_type))
+
+    async def _joined(self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition) -> Condition:
+        _require(caller, predicate)
+        return await self._resolved(resource_type, joined(predicate(resource_type), where))
+
+    async def _resolved(self, resource_type: str, condition: Condition) -> Condition:
+        return await self._members.resolved(condition) if resource_type == "Group" else condition
+
 
 def _require(caller: Caller, predicate: Predicate) -> None:
     if not isinstance(caller, Caller) or not callable(predicate):
         raise TypeError("every store call needs a caller and an access predicate")
-
-
-def _visible(caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
-    _require(caller, predicate)
-    return predicate(resource_type)
-
-
-__all__ = ["FhirError", "Store"]
