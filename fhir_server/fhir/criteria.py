@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
 
-from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Ids, Keys, Not, Updated
+from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Ids, Keys, Not, Range, Updated
 from fhir_server.fhir.filters import condition
 from fhir_server.fhir.keys import escape
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
@@ -115,15 +115,22 @@ def criteria(type: str, query: str, base: str = "") -> Criteria:
     """The criteria of a conditional interaction: `identifier=s|v` for resources of `type`.
 
     FhirError 400 for an unknown parameter, one that does not filter, and criteria that are empty or only say what a
-    resource must not be: a condition never means everybody.
+    resource must not be, or that it has some value: a condition never means everybody.
     """
     pairs = parse_qsl(query.lstrip("?"), keep_blank_values=True)
     found = join(type, (filter(type, name, value, base) for name, value in pairs))
     asked = found.where.inner if isinstance(found.where, All) else (found.where,)
-    if not found.links and all(isinstance(part, Not | Updated) for part in asked):
+    if not found.links and not any(_selects(part) for part in asked):
         text = "The condition names nothing a resource must be; it could mean every resource."
         raise refuse(400, "invalid", "unselective-criteria", text, *(name for name, _ in pairs))
     return found
+
+
+def _selects(part: Condition) -> bool:
+    """Whether a condition says what a resource must be, not only what it must not be or that it has some value."""
+    if isinstance(part, Keys):
+        return not all(text.startswith(f"has{SEPARATOR}") for text in part.keys)
+    return not isinstance(part, Not | Updated) and not (isinstance(part, Range) and part.test == "ne")
 
 
 def _chain(

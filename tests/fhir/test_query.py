@@ -117,7 +117,18 @@ def test_last_updated_is_compared_in_microseconds() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "gender:not=x", "_lastUpdated=gt2020", "_count=1", "nmae=x", "name=", "_format=json"]
+    "query",
+    [
+        "",
+        "gender:not=x",
+        "identifier:missing=false",
+        "birthdate=ne1900",
+        "_lastUpdated=gt2020",
+        "_count=1",
+        "nmae=x",
+        "name=",
+        "_format=json",
+    ],
 )
 def test_a_condition_never_means_everybody(query: str) -> None:
     with pytest.raises(FhirError) as caught:
