@@ -8,14 +8,19 @@ composite of three parts has exact keys only: its numbers compare as equal numbe
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from math import prod
 from typing import Any
 
 from fhir_server.fhir import dates, quantities, references, strings, tokens
 from fhir_server.fhir.condition import SEPARATOR
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.keys import escape
+from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.fhir.params import Component, Parameter, ParameterType
 from fhir_server.fhir.paths import Branch
+
+COMBINATIONS = 2_000
+"""A resource whose parts combine to more keys than this for one composite is refused: they multiply."""
 
 EXACT: frozenset[ParameterType] = frozenset({"token", "reference", "uri"})
 """Types whose keys can be a part of a label."""
@@ -27,22 +32,35 @@ def is_exact(position: int, components: tuple[Component, ...]) -> bool:
 
 
 def adder(parameter: Parameter, components: tuple[Component, ...]) -> Callable[[Entries, Any, Any, str], None]:
-    """A function that adds the keys of one focus value: (entries, focus, resource, base)."""
+    """A function that adds the keys of one focus value: (entries, focus, resource, base).
+
+    It raises FhirError 422 for more than COMBINATIONS keys.
+    """
     *before, last = components
     exact = is_exact(len(components) - 1, components)
 
     def add(entries: Entries, focus: Any, resource: Any, base: str) -> None:
         parts = [list(_keys(component, focus, resource, base)) for component in before]
+        if prod(map(len, parts)) > COMBINATIONS:
+            raise _refusal(parameter.name)
         labels = [SEPARATOR.join((parameter.name, *combination)) for combination in product(*parts)]
         if not labels:
             return
         if exact:
-            entries.tk += [f"{label}{SEPARATOR}{key}" for key in _keys(last, focus, resource, base) for label in labels]
+            keys = list(_keys(last, focus, resource, base))
+            if len(keys) * len(labels) > COMBINATIONS:
+                raise _refusal(parameter.name)
+            entries.tk += [f"{label}{SEPARATOR}{key}" for key in keys for label in labels]
             return
         for branch, value in _values(last, focus, resource):
             _add_last(entries, last.type, branch, value, labels)
 
     return add
+
+
+def _refusal(name: str) -> FhirError:
+    text = f"Too many codes stand beside each other to be indexed for searches by {name}."
+    return refuse(422, "too-costly", "too-many-keys", text, name)
 
 
 def _add_last(entries: Entries, kind: ParameterType, branch: Branch, value: Any, labels: list[str]) -> None:

@@ -54,7 +54,8 @@ def entries(resource: dict[str, Any], base: str = "", id: str = "") -> Entries:
     """The index entries of a valid resource. `base` is the server's own URL without a slash at its end; `id` the
     logical id where the resource does not have it yet (it belongs to its own compartment).
 
-    Values that do not fit their element's type have no entries; KeyError where the resource type is unknown.
+    Values that do not fit their element's type have no entries; KeyError where the resource type is unknown; FhirError
+    422 where the codes of a composite parameter multiply beyond measure.
     """
     found = Entries()
     type_name: str = resource["resourceType"]

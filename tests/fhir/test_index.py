@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from fhir_server.fhir.escapes import split, unescape
 from fhir_server.fhir.index import Entries, entries, referred
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.keys import key, normalise, token
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.params import parameters
 from fhir_server.fhir.references import Local
 
@@ -125,6 +127,13 @@ def test_amounts_have_their_units_comparators_and_open_ends() -> None:
         ("context-type-quantity␟|age", five, f"{six} "),
         ("context-type-quantity␟*|age", five, f"{six} "),
     }
+
+
+def test_codes_that_multiply_beyond_measure_are_refused() -> None:
+    codes = {"coding": [{"system": "s", "code": str(number)} for number in range(2000)]}
+    with pytest.raises(FhirError) as caught:
+        entries({"resourceType": "Observation", "code": codes, "valueCodeableConcept": codes})
+    assert (caught.value.status, caught.value.issues[0].detail) == (422, "too-many-keys")
 
 
 def test_referred_lists_what_a_parameter_names() -> None:
