@@ -50,7 +50,6 @@ class Settings(BaseSettings):
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
-    issuer_name: str = Field("", description="Name of the SMART Health Card issuer, shown on cards.")
 
     @field_validator("base_url")
     @classmethod

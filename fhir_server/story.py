@@ -15,8 +15,10 @@ from smart_health_cards import TrustList, verify
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 MRN = "https://mercy.example/mrn"
+ORDERS = "https://mercy.example/orders"
 CVX = "http://hl7.org/fhir/sid/cvx"
 QUESTIONNAIRE = "https://fhir-server.example/fhir/Questionnaire/registration"
+RESIDENCES = "https://fhir-server.example/fhir/CodeSystem/residence-setting"
 OCCUPATIONS = "https://fhir-server.example/fhir/CodeSystem/occupation-class"
 
 JSON = {"content-type": "application/fhir+json"}
@@ -48,10 +50,10 @@ class Teller:
         """Post a resource."""
         return _json(await self.client.post(address, json=resource, headers=JSON), *(expected or (200, 201)))
 
-    async def eligibility(self, patient: str, day: str) -> Resource:
+    async def eligibility(self, patient: str, day: str, **parameters: str) -> Resource:
         """The answer of $vaccine-eligibility as {name: first value}."""
-        parameters = await self.get(f"Patient/{patient}/$vaccine-eligibility", asOf=day)
-        return {found["name"]: _value(found) for found in reversed(parameters["parameter"])}
+        answer = await self.get(f"Patient/{patient}/$vaccine-eligibility", asOf=day, **parameters)
+        return {found["name"]: _value(found) for found in reversed(answer["parameter"])}
 
 
 Step = Callable[[Teller], Awaitable[str]]
@@ -150,6 +152,7 @@ async def _registration(teller: Teller) -> str:
             {"linkId": "occupation", "answer": [{"valueCoding": coding}]},
             {"linkId": "in-person", "answer": [{"valueBoolean": occupation == "health-care"}]},
             {"linkId": "patient-contact", "answer": [{"valueBoolean": occupation == "health-care"}]},
+            {"linkId": "residence", "answer": [{"valueCoding": {"system": RESIDENCES, "code": "household"}}]},
         ]
         response = {
             "resourceType": "QuestionnaireResponse",
@@ -168,7 +171,7 @@ async def _registration(teller: Teller) -> str:
 
 
 PEOPLE = (
-    ("ruth", "Whitfield", "Ruth", "1950-06-02", "", "retired"),
+    ("ruth", "Whitfield", "Ruth", "1950-06-02", "", "other"),
     ("carlos", "Hernández", "Carlos", "1988-09-17", "carlos@mail.example", "health-care"),
     ("amy", "Larsen", "Amy", "1999-04-25", "amy@mail.example", "other"),
 )
@@ -182,9 +185,10 @@ async def _eligible(teller: Teller) -> str:
 
 
 async def _not_yet(teller: Teller) -> str:
-    before = await teller.eligibility("demo-ruth", "2021-01-05")
+    before = await teller.eligibility("demo-ruth", "2021-01-05", policy="nc-2021-01")
     after = await teller.eligibility("demo-ruth", "2021-01-14")
     _require(before["status"] == "not-yet", f"a woman of 70 must wait on 5 January, not {before['status']}")
+    _require(before.get("opensOn") == "2021-01-14", "she must be told that her phase opens on 14 January")
     _require(after["status"] == "eligible", f"a woman of 70 must be eligible on 14 January, not {after['status']}")
     return f"A woman of 70 is not yet on 5 January (opens {before['opensOn']}), eligible on 14 January"
 
@@ -192,7 +196,7 @@ async def _not_yet(teller: Teller) -> str:
 async def _first_dose(teller: Teller) -> str:
     for _ in range(2):
         await teller.post("", _dose("demo-ehr-1", "2021-01-20", "EL0140"))
-    found = await teller.get("Immunization", patient="demo-ruth", _total="accurate")
+    found = await teller.get("Immunization", identifier=f"{ORDERS}|demo-ehr-1", _total="accurate")
     _require(found["total"] == 1, f"sent twice, the dose must stand once, not {found['total']} times")
     return "The hospital's system records the first dose by its own patient number; sent twice, it stands once"
 
@@ -308,17 +312,16 @@ def _put(resource: Resource) -> Resource:
 def _dose(number: str, day: str, lot: str) -> Resource:
     """What a hospital's system sends: an encounter and its dose, for the patient it knows by its own number."""
     patient = {"reference": f"Patient?identifier={MRN}|MRN-ruth"}
-    system = "https://mercy.example/orders"
     encounter = {
         "resourceType": "Encounter",
-        "identifier": [{"system": system, "value": f"{number}-visit"}],
+        "identifier": [{"system": ORDERS, "value": f"{number}-visit"}],
         "status": "finished",
         "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
         "subject": patient,
     }
     dose = {
         "resourceType": "Immunization",
-        "identifier": [{"system": system, "value": number}],
+        "identifier": [{"system": ORDERS, "value": number}],
         "status": "completed",
         "vaccineCode": {"coding": [{"system": CVX, "code": "208"}]},
         "patient": patient,
@@ -331,8 +334,8 @@ def _dose(number: str, day: str, lot: str) -> Resource:
             {"actor": {"reference": "Practitioner/demo-nurse-ortiz", "display": "Elena Ortiz, RN"}},
         ],
     }
-    visit = {"method": "POST", "url": "Encounter", "ifNoneExist": f"identifier={system}|{number}-visit"}
-    given = {"method": "POST", "url": "Immunization", "ifNoneExist": f"identifier={system}|{number}"}
+    visit = {"method": "POST", "url": "Encounter", "ifNoneExist": f"identifier={ORDERS}|{number}-visit"}
+    given = {"method": "POST", "url": "Immunization", "ifNoneExist": f"identifier={ORDERS}|{number}"}
     return {
         "resourceType": "Bundle",
         "type": "transaction",
