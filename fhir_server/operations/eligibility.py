@@ -60,16 +60,25 @@ async def _stored(call: Call, resource_id: str) -> facts.Record:
         rows = await gather(context, call.caller, call.predicate, resource_type, where)
         return [json.parse(row.raw or b"{}") for row in rows]
 
-    responses, rosters, immunizations, consents = await asyncio.gather(
+    async def rosters() -> list[Resource]:
+        """The Groups, each with the one member that counts; large ones are stored without members."""
+        names = [f"Patient/{resource_id}", f"{context.settings.base}/Patient/{resource_id}"]
+        groups = [group for group in await about("Group", "member") if facts.is_roster(group)]
+        for group in groups:
+            held = await context.store.find_members(call.caller, call.predicate, group["id"], names)
+            group["member"] = [json.parse(member.raw) for member in held.values()]
+        return groups
+
+    responses, groups, immunizations, consents = await asyncio.gather(
         about("QuestionnaireResponse", "subject"),
-        about("Group", "member"),
+        rosters(),
         about("Immunization", "patient"),
         about("Consent", "patient"),
     )
     return facts.Record(
         json.parse(patient.raw or b"{}"),
         responses,
-        rosters,
+        groups,
         immunizations,
         consents,
         call.arguments.all("responses"),

@@ -15,14 +15,14 @@ from typing import Any
 
 from fhir_server.domain.roster_file import Problem, RosterFileError
 from fhir_server.domain.sentences import sentence
-from fhir_server.fhir import index, json, references
+from fhir_server.fhir import json, references
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.registry import Call
 from fhir_server.operations.rosters.lines import CSV, NDJSON, File, Line, TooManyRowsError, lines
-from fhir_server.operations.rosters.members import Members, Seat, seated, without
+from fhir_server.operations.rosters.members import Members, Seat
 from fhir_server.operations.rosters.people import Found, People
-from fhir_server.store.records import Stored, Update
+from fhir_server.store.records import Member, Stored
 
 Resource = dict[str, Any]
 
@@ -31,8 +31,8 @@ MEDIA_TYPES = CSV | NDJSON
 MOST_ROWS = 5_000
 """Rows one request may bring."""
 
-MOST_MEMBERS = 20_000
-"""Members a Group may have while they live inside its resource."""
+MOST_MEMBERS = 100_000
+"""Members a roster may have: all are looked at for every upload."""
 
 _TRIES = 50
 """Times the Group is read again when other uploads changed it meanwhile."""
@@ -71,8 +71,8 @@ async def upload(call: Call) -> Reply:
     if replace and not file.lines:
         text = "The file has no rows; with 'replace' it would end every membership."
         raise refuse(400, "invalid", "empty-roster", text, "replace")
-    members = Members.of(group, today, base)
-    if len(group.get("member", ())) + len(file.lines) > MOST_MEMBERS:
+    members = await _members(call, today)
+    if len(members.every) + len(file.lines) > MOST_MEMBERS:
         raise refuse(413, "too-costly", "roster-too-large", f"A roster may have {MOST_MEMBERS:,} members.")
     people = People(call, f"Group/{stored.id}", _owner(group, stored, base), members)
     outcomes, found = _outcomes(file.lines, await people.place(file.lines))
@@ -145,30 +145,41 @@ def _staying(outcomes: Iterable[_Outcome], members: Members) -> set[str] | None:
     return staying
 
 
+async def _members(call: Call, today: date) -> Members:
+    """All members of the Group, however many."""
+    members, position = Members(today), None
+    while True:
+        page = await call.context.store.members(call.caller, call.predicate, call.id or "", position)
+        for member in page.members:
+            members.add(json.parse(member.raw), call.context.settings.base)
+        position = page.next
+        if position is None or len(members.every) > MOST_MEMBERS:
+            return members
+
+
 async def _seat(call: Call, found: Sequence[Found], staying: set[str] | None, today: date) -> int:
     """Bring the Group up to date, whoever else is changing it; how many memberships were ended."""
-    store, base = call.context.store, call.context.settings.base
+    store, group_id = call.context.store, call.id or ""
     seats = [
         Seat(place.patient, place.row_id, place.row.person, place.line.digest, place.row.occupation) for place in found
     ]
     if not seats and staying is None:
         return 0
     for _ in range(_TRIES):
-        stored = await store.read(call.caller, call.predicate, "Group", call.id or "")
-        group = json.parse(stored.raw or b"{}")
-        changed, ended = seated(group, seats, today, base), 0
-        if staying is not None:
-            changed, ended = without(changed, staying, today, base)
-        if changed is group:
+        stored = await store.read(call.caller, call.predicate, "Group", group_id)
+        members = await _members(call, today)
+        joining = members.seated(seats)
+        leaving = [] if staying is None else members.ended(staying)
+        changed = [Member(member["entity"]["reference"], json.dump(member)) for member in (*joining, *leaving)]
+        if not changed:
             return 0
-        write = Update("Group", stored.id, json.dump(changed), index.entries(changed, base), stored.version)
         try:
-            await store.commit(call.caller, call.predicate, [write])
+            await store.add_members(call.caller, call.predicate, group_id, changed, stored.version)
         except FhirError as error:
-            if error.status != 412:
+            if error.status not in (409, 412):
                 raise
             continue
-        return ended
+        return len(leaving)
     raise refuse(409, "conflict", "contended", "Others keep changing this roster. Send the file again.", "Group")
 
 

@@ -39,83 +39,62 @@ class Seat:
 
 @dataclass(slots=True)
 class Members:
-    """The members of a Group by what they are known by: `by_row` (patient, digest), `by_person` (patient, row_id,
-    digest). `strangers` are those no upload put there."""
+    """The members of a Group: all by patient (a relative reference), and by what an upload knows them by: `by_row`
+    (patient, digest), `by_person` (patient, row_id, digest). `strangers` are those no upload put there."""
 
+    today: date
+    every: dict[str, Resource] = field(default_factory=dict)
     by_row: dict[str, tuple[str, str]] = field(default_factory=dict)
     by_person: dict[str, list[tuple[str, str | None, str]]] = field(default_factory=dict)
-    active: set[str] = field(default_factory=set)
     strangers: list[str] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, group: Mapping[str, Any], today: date, base: str) -> "Members":
-        """Patients are relative references, whatever form they were stored in under the server's own `base`."""
-        found = cls()
-        for member in group.get("member", ()):
-            patient = _patient(member, base)
-            if is_member(member, today):
-                found.active.add(patient)
-            parts = _parts(member)
-            person, digest = parts.get("person"), parts.get("digest", "")
-            if person is None:
-                found.strangers.append(patient)
+    def add(self, member: Resource, base: str) -> None:
+        """Take in one Group.member; references under the server's own `base` are made relative."""
+        patient = references.normalise(member.get("entity", {}).get("reference", ""), base)
+        self.every[patient] = member
+        parts = _parts(member)
+        person, row_id, digest = parts.get("person"), parts.get("row"), parts.get("digest", "")
+        if person is None:
+            self.strangers.append(patient)
+            return
+        if row_id is not None:
+            self.by_row[row_id] = (patient, digest)
+        self.by_person.setdefault(person, []).append((patient, row_id, digest))
+
+    def is_active(self, patient: str) -> bool:
+        """Whether that patient is a member today."""
+        return patient in self.every and is_member(self.every[patient], self.today)
+
+    def seated(self, seats: Iterable[Seat]) -> list[Resource]:
+        """The members that are new or change with these seats: new memberships begin today, ended ones again."""
+        changed: dict[str, Resource] = {}
+        for seat in seats:
+            held = self.every.get(seat.patient)
+            if held is None:
+                period = {"start": self.today.isoformat()}
+                entity = {"reference": seat.patient}
+                changed[seat.patient] = {"extension": [seat.extension()], "entity": entity, "period": period}
                 continue
-            row_id = parts.get("row")
-            if row_id is not None:
-                found.by_row[row_id] = (patient, digest)
-            found.by_person.setdefault(person, []).append((patient, row_id, digest))
-        return found
+            renewed = self._renewed(held, seat)
+            if renewed != held:
+                changed[seat.patient] = renewed
+        return list(changed.values())
 
+    def ended(self, staying: set[str]) -> list[Resource]:
+        """The members besides `staying`, with their membership ended today."""
+        return [
+            {**member, "period": {**member.get("period", {}), "end": self.today.isoformat()}, "inactive": True}
+            for patient, member in self.every.items()
+            if patient not in staying and is_member(member, self.today)
+        ]
 
-def seated(group: Resource, seats: Iterable[Seat], today: date, base: str) -> Resource:
-    """The Group with these memberships: new ones begin today, ended ones begin again. The same object if nothing
-    changes."""
-    members = list(group.get("member", ()))
-    places = {_patient(member, base): place for place, member in enumerate(members)}
-    changed = False
-    for seat in seats:
-        place = places.get(seat.patient)
-        if place is None:
-            places[seat.patient] = len(members)
-            entity = {"reference": seat.patient}
-            members.append({"extension": [seat.extension()], "entity": entity, "period": {"start": today.isoformat()}})
-            changed = True
-            continue
-        renewed = _renewed(members[place], seat, today)
-        if renewed != members[place]:
-            members[place] = renewed
-            changed = True
-    return _with(group, members, today) if changed else group
-
-
-def without(group: Resource, staying: set[str], today: date, base: str) -> tuple[Resource, int]:
-    """The Group with the memberships of all others ended today, and how many these are."""
-    members = list(group.get("member", ()))
-    ended = 0
-    for place, member in enumerate(members):
-        if _patient(member, base) not in staying and is_member(member, today):
-            period = {**member.get("period", {}), "end": today.isoformat()}
-            members[place] = {**member, "period": period, "inactive": True}
-            ended += 1
-    return (_with(group, members, today), ended) if ended else (group, 0)
-
-
-def _renewed(member: Resource, seat: Seat, today: date) -> Resource:
-    others = [found for found in member.get("extension", ()) if found.get("url") != vocabulary.MEMBER_ROW]
-    renewed = {**member, "extension": [*others, seat.extension()]}
-    if not is_member(member, today):
-        renewed["period"] = {"start": today.isoformat()}
-        renewed.pop("inactive", None)
-    return renewed
-
-
-def _patient(member: Mapping[str, Any], base: str) -> str:
-    return references.normalise(member.get("entity", {}).get("reference", ""), base)
-
-
-def _with(group: Resource, members: list[Resource], today: date) -> Resource:
-    count = sum(is_member(member, today) for member in members)
-    return {**group, "quantity": count, "member": members}
+    def _renewed(self, member: Resource, seat: Seat) -> Resource:
+        others = [found for found in member.get("extension", ()) if found.get("url") != vocabulary.MEMBER_ROW]
+        renewed = {**member, "extension": [*others, seat.extension()]}
+        if not is_member(member, self.today):
+            renewed["period"] = {"start": self.today.isoformat()}
+            renewed.pop("inactive", None)
+        return renewed
 
 
 def _parts(member: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,214 @@
+"""$vaccine-eligibility over HTTP: decisions on stored people and on people nobody stores."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from fhir_server.operations import vocabulary
+
+
+async def patient(client: httpx.AsyncClient, born: str | None = "1990-06-01") -> str:
+    person = {"resourceType": "Patient", "name": [{"family": "Li"}]} | ({"birthDate": born} if born else {})
+    return f"Patient/{(await client.post('Patient', json=person)).json()['id']}"
+
+
+async def ask(client: httpx.AsyncClient, address: str, as_of: str, **more: str) -> dict[str, Any]:
+    headers = {"accept-language": more.pop("language", "en")}
+    answer = await client.get(f"{address}/$vaccine-eligibility", params={"asOf": as_of, **more}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return read(answer.json())
+
+
+def read(parameters: dict[str, Any]) -> dict[str, Any]:
+    """`status`, `group`, `opensOn` by name; `reason` and `missing` as lists of their parts by name."""
+    found: dict[str, Any] = {"reason": [], "missing": []}
+    for parameter in parameters["parameter"]:
+        name = parameter["name"]
+        if "part" in parameter:
+            found[name].append({part["name"]: _value(part) for part in parameter["part"]})
+        else:
+            found[name] = _value(parameter)
+    return found
+
+
+def _value(part: dict[str, Any]) -> Any:
+    return next(value for name, value in part.items() if name.startswith("value"))
+
+
+def response(subject: str | None = None, **answers: Any) -> dict[str, Any]:
+    items = [
+        {
+            "linkId": name.replace("_", "-"),
+            "answer": [{"valueBoolean": value} if isinstance(value, bool) else {"valueCoding": {"code": value}}],
+        }
+        for name, value in answers.items()
+    ]
+    about = {"subject": {"reference": subject}} if subject else {}
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "questionnaire": f"{vocabulary.REGISTRATION}|1",
+        "status": "completed",
+        "authored": "2021-01-05",
+        "item": items,
+    } | about
+
+
+async def test_eligible_by_age_with_the_version_of_the_group(client: httpx.AsyncClient) -> None:
+    found = await ask(client, await patient(client, "1950-01-01"), "2021-01-14")
+    assert found["status"] == "eligible"
+    assert found["group"]["reference"] == "Group/nc-2021-01-group-2/_history/1"
+    assert found["group"]["display"] == "Group 2: people aged 65 or older"
+    assert [(reason["code"], reason["met"]) for reason in found["reason"]] == [("phase-open", True), ("age", True)]
+    assert found["reason"][0]["text"] == "“Group 2: people aged 65 or older” has been open since January 14, 2021."
+    assert found["reason"][1]["source"]["display"] == "record"
+    assert "opensOn" not in found
+
+
+async def test_in_spanish(client: httpx.AsyncClient) -> None:
+    found = await ask(client, await patient(client), "2021-01-20", language="es-MX,en;q=0.5")
+    assert found["status"] == "needs-info"
+    assert found["missing"][0] == {
+        "linkId": "occupation",
+        "text": "¿Cuál de estas opciones describe mejor su trabajo?",
+    }
+    assert found["opensOn"] == "2021-04-07"
+    texts = [reason["text"] for reason in found["reason"]]
+    assert "Necesitamos saber más sobre su ocupación. La que se pide: Trabajador de la salud." in texts
+
+
+async def test_answers_change_and_the_decision_with_them(client: httpx.AsyncClient) -> None:
+    person = await patient(client)
+    nurse = response(person, occupation="health-care", patient_contact=True)
+    stored = (await client.post("QuestionnaireResponse", json=nurse)).json()
+    found = await ask(client, person, "2021-01-20")
+    assert (found["status"], found["group"]["reference"]) == ("eligible", "Group/nc-2021-01-group-1a/_history/1")
+    source = next(reason for reason in found["reason"] if reason["code"] == "occupation")
+    assert source["source"] == {"reference": f"QuestionnaireResponse/{stored['id']}", "display": "self"}
+    assert source["since"] == "2021-01-05"
+    other = response(person, occupation="other", residence="household") | {"authored": "2021-01-06"}
+    await client.post("QuestionnaireResponse", json=other)
+    found = await ask(client, person, "2021-01-20")
+    assert (found["status"], found["opensOn"]) == ("not-yet", "2021-04-07")
+
+
+async def test_doses_and_a_refusal_and_a_corrected_dose(client: httpx.AsyncClient) -> None:
+    person = await patient(client, "1950-01-01")
+    doses = []
+    for day in ("2021-01-15", "2021-02-05"):
+        dose = {
+            "resourceType": "Immunization",
+            "status": "completed",
+            "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "208"}]},
+            "patient": {"reference": person},
+            "occurrenceDateTime": day,
+        }
+        doses.append((await client.post("Immunization", json=dose)).json())
+    assert (await ask(client, person, "2021-02-04"))["status"] == "eligible"
+    assert (await ask(client, person, "2021-02-05"))["status"] == "complete"
+    doses[1]["status"] = "entered-in-error"
+    await client.put(f"Immunization/{doses[1]['id']}", json=doses[1])
+    assert (await ask(client, person, "2021-02-05"))["status"] == "eligible"
+
+
+async def test_who_declines_is_opted_out_until_they_change_their_mind(client: httpx.AsyncClient) -> None:
+    person = await patient(client, "1950-01-01")
+    consent = {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "treatment"}]},
+        "category": [{"coding": [{"system": vocabulary.CONSENT_CATEGORY, "code": "decline-vaccine"}]}],
+        "patient": {"reference": person},
+        "dateTime": "2021-01-10",
+        "policyRule": {"text": "The person declines the vaccine."},
+    }
+    stored = (await client.post("Consent", json=consent)).json()
+    found = await ask(client, person, "2021-01-20")
+    assert (found["status"], found["reason"][0]["code"]) == ("opted-out", "declined")
+    await client.put(f"Consent/{stored['id']}", json=stored | {"status": "inactive"})
+    assert (await ask(client, person, "2021-01-20"))["status"] == "eligible"
+
+
+async def test_policies_by_name_and_date(client: httpx.AsyncClient) -> None:
+    person = await patient(client, "1945-01-01")
+    december = await ask(client, person, "2021-01-05")
+    assert (december["status"], "opensOn" in december) == ("needs-info", False)
+    assert december["group"]["reference"] == "Group/nc-2020-12-phase-1a-1/_history/1"
+    january = await ask(client, person, "2021-01-05", policy="nc-2021-01", jurisdiction="US-NC")
+    assert january["status"] == "needs-info"
+    assert january["opensOn"] == "2021-01-14"
+
+
+async def test_opening_a_phase_is_a_put_and_takes_effect_at_once(client: httpx.AsyncClient) -> None:
+    shipped = (await client.get("Group/nc-2020-12-phase-1b-group-1")).json()
+    own = shipped | {"id": "test-own-plan-elders"}
+    for identifier in own["identifier"]:
+        if identifier["system"] != vocabulary.PHASE_VERSION:
+            identifier["value"] = f"test-own-plan{'-elders' if identifier['system'] == vocabulary.PHASE else ''}"
+    person = await patient(client, "1945-01-01")
+    assert (await client.put(f"Group/{own['id']}", json=own)).status_code == 201
+    assert (await ask(client, person, "2021-01-05", policy="test-own-plan"))["status"] == "not-yet"
+    own["characteristic"][0]["period"] = {"start": "2021-01-05"}
+    assert (await client.put(f"Group/{own['id']}", json=own)).status_code == 200
+    found = await ask(client, person, "2021-01-05", policy="test-own-plan")
+    assert (found["status"], found["group"]["reference"]) == ("eligible", f"Group/{own['id']}/_history/2")
+    own["characteristic"][0]["code"]["coding"][0]["code"] = "shoe-size"
+    await client.put(f"Group/{own['id']}", json=own)
+    unreadable = await ask(client, person, "2021-01-14")
+    assert (unreadable["status"], unreadable["reason"][-1]["code"]) == ("eligible", "group-unreadable")
+    await client.delete(f"Group/{own['id']}")
+
+
+async def test_a_pre_check_stores_nothing(client: httpx.AsyncClient) -> None:
+    before = (await client.get("Patient", params={"_summary": "count"})).json()["total"]
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "asOf", "valueDate": "2021-03-03"},
+            {"name": "patient", "resource": {"resourceType": "Patient", "birthDate": "1990-06-01"}},
+            {"name": "responses", "resource": response(occupation="grocery", in_person=True)},
+        ],
+    }
+    answer = await client.post("Patient/$vaccine-eligibility", json=parameters)
+    assert answer.status_code == 200, answer.text
+    found = read(answer.json())
+    assert found["status"] == "eligible"
+    assert found["group"]["reference"].startswith("Group/nc-2021-01-group-3b/")
+    assert (await client.get("Patient", params={"_summary": "count"})).json()["total"] == before
+    nobody = read((await client.get("Patient/$vaccine-eligibility", params={"asOf": "2021-04-07"})).json())
+    assert nobody["status"] == "needs-info"
+    assert "birth-date" in [missing["linkId"] for missing in nobody["missing"]]
+
+
+async def test_answers_with_the_request_on_an_instance(client: httpx.AsyncClient) -> None:
+    person = await patient(client)
+    given = [
+        {"name": "asOf", "valueDate": "2021-01-20"},
+        {"name": "responses", "resource": response(residence="long-term-care")},
+    ]
+    parameters = {"resourceType": "Parameters", "parameter": given}
+    found = read((await client.post(f"{person}/$vaccine-eligibility", json=parameters)).json())
+    assert (found["status"], found["group"]["reference"]) == ("eligible", "Group/nc-2021-01-group-1c/_history/1")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"asOf": "2021"}, 400, "incomplete-date"),
+        ({"asOf": "yesterday"}, 400, "invalid-value"),
+        ({"policy": "nc-2099"}, 400, "unknown-policy"),
+        ({"jurisdiction": "US-SC"}, 400, "unknown-jurisdiction"),
+        ({"when": "2021-01-01"}, 400, "unknown-parameter"),
+    ],
+)
+async def test_bad_input(client: httpx.AsyncClient, query: dict[str, str], status: int, code: str) -> None:
+    answer = await client.get(f"{await patient(client)}/$vaccine-eligibility", params=query)
+    assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (status, code)
+
+
+async def test_unknown_patients_and_patients_given_twice(client: httpx.AsyncClient) -> None:
+    assert (await client.get("Patient/nobody-at-all/$vaccine-eligibility")).status_code == 404
+    parameter = {"name": "patient", "resource": {"resourceType": "Patient"}}
+    body = {"resourceType": "Parameters", "parameter": [parameter]}
+    answer = await client.post(f"{await patient(client)}/$vaccine-eligibility", json=body)
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (400, ["patient"])
