@@ -13,12 +13,16 @@ from starlette.types import Receive, Scope
 
 from fhir_server.caller import DEVELOPER, Caller, Predicate, allow_all
 from fhir_server.context import Context
-from fhir_server.fhir.outcome import refuse
+from fhir_server.fhir.outcome import FhirError, Issue, refuse
 
 _JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json"})
 _ANYTHING = frozenset({"*/*", "application/*", "text/*", "text/html"})
 _MAX_URL = 8_192
+_MAX_HEADERS = 32_768
+_VERSION = "4.0"
 _CONTROL = frozenset({"_format", "_pretty"})
+_CLOSE = {"Connection": "close"}
+"""So that the rest of what was refused need not be read."""
 
 
 class Exchange:
@@ -37,6 +41,9 @@ class Exchange:
             raise refuse(
                 414, "too-long", "url-too-long", f"The address has more than {_MAX_URL} bytes; use POST _search."
             )
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADERS:
+            text = f"The headers have more than {_MAX_HEADERS} bytes."
+            raise FhirError(431, [Issue("too-long", "headers-too-long", text)], _CLOSE)
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
@@ -85,19 +92,19 @@ class Exchange:
         asked = next((value for name, value in self.pairs if name == "_format"), None) if self._query else None
         if asked is not None:
             # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
-            if _essence(asked.replace(" ", "+")) not in _JSON:
+            if not _is_json(asked.replace(" ", "+")):
                 raise _not_acceptable("_format", asked)
             return
         accept = self.headers.get("accept")
         if accept is None or accept == "*/*" or accept == "application/fhir+json":
             return
-        if not any(_essence(item) in _JSON or _essence(item) in _ANYTHING for item in accept.split(",")):
+        if not any(_is_wanted(item) for item in accept.split(",")):
             raise _not_acceptable("Accept", accept)
 
     def require_json_body(self) -> None:
         """FhirError 415 unless the body is declared as JSON (or not declared at all)."""
         declared = self.headers.get("content-type")
-        if declared is not None and _essence(declared) not in _JSON:
+        if declared is not None and not _is_json(declared):
             raise refuse(
                 415,
                 "not-supported",
@@ -161,6 +168,33 @@ def _essence(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
 
 
+def _is_json(media_type: str) -> bool:
+    """Whether this is JSON in UTF-8 of the FHIR version spoken here."""
+    return _essence(media_type) in _JSON and _is_spoken(media_type)
+
+
+def _is_wanted(media_range: str) -> bool:
+    """Whether an item of an Accept header can be answered."""
+    if _parameters(media_range).get("q", "1").strip("0.") == "":
+        return False
+    return (_essence(media_range) in _JSON or _essence(media_range) in _ANYTHING) and _is_spoken(media_range)
+
+
+def _is_spoken(media_type: str) -> bool:
+    parameters = _parameters(media_type)
+    version = parameters.get("fhirversion", _VERSION)
+    charset = parameters.get("charset", "utf-8").lower()
+    return (version == _VERSION or version.startswith(f"{_VERSION}.")) and charset in ("utf-8", "utf8")
+
+
+def _parameters(media_type: str) -> dict[str, str]:
+    """The parameters of a media type: `fhirVersion=4.0` as {"fhirversion": "4.0"}."""
+    if ";" not in media_type:
+        return {}
+    items = (item.partition("=") for item in media_type.split(";")[1:])
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in items}
+
+
 def _not_acceptable(place: str, asked: str) -> Exception:
     return refuse(
         406,
@@ -172,4 +206,5 @@ def _not_acceptable(place: str, asked: str) -> Exception:
 
 
 def _too_large(limit: int) -> Exception:
-    return refuse(413, "too-long", "body-too-large", f"The body is larger than the {limit} bytes accepted here.")
+    issue = Issue("too-long", "body-too-large", f"The body is larger than the {limit} bytes accepted here.")
+    return FhirError(413, [issue], _CLOSE)

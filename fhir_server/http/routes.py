@@ -95,6 +95,7 @@ async def _update(exchange: Exchange) -> Reply:
         exchange.path["id"],
         await _resource_body(exchange, resource_type),
         exchange.headers.get("if-match"),
+        exchange.headers.get("if-none-match"),
     )
 
 
@@ -126,7 +127,8 @@ async def _search(exchange: Exchange) -> Reply:
 async def _batch(exchange: Exchange) -> Reply:
     exchange.require_json_body()
     body = await exchange.body(exchange.context.settings.max_bundle)
-    return await batch.bundle(exchange.context, exchange.caller, exchange.predicate, body, exchange.lenient)
+    minimal = exchange.prefer.get("return") == "minimal"
+    return await batch.bundle(exchange.context, exchange.caller, exchange.predicate, body, exchange.lenient, minimal)
 
 
 async def _system_history(exchange: Exchange) -> Reply:

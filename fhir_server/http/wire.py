@@ -44,7 +44,8 @@ class Endpoint:
         except FhirError as error:
             response = refusal(error)
         except TimeoutError:
-            response = refusal(refuse(503, "timeout", "out-of-time", "The request took too long and was given up."))
+            issue = Issue("timeout", "out-of-time", "The request took too long and was given up.")
+            response = refusal(FhirError(503, [issue], {"Retry-After": "2"}))
         except Exception as error:  # the boundary: whatever else failed is a fault of ours, told without its insides
             # A message may quote personal data: only the kind of failure and the places in our code are logged.
             log.error("%s in %s\n%s", type(error).__name__, scope.get("route"), _places(error))
@@ -56,14 +57,16 @@ class Endpoint:
     async def _answer(self, exchange: Exchange) -> Response:
         handler = self._handlers.get(exchange.method)
         if handler is None:
-            allowed = ", ".join(sorted(self._handlers))
+            allowed = ", ".join(sorted((*self._handlers, "OPTIONS")))
+            if exchange.method == "OPTIONS":
+                return Response(status_code=204, headers={"Allow": allowed})
             raise FhirError(
                 405,
                 [
                     Issue(
                         "not-supported",
                         "wrong-method",
-                        f"{exchange.method} is not possible here; possible: {allowed or 'nothing'}.",
+                        f"{exchange.method} is not possible here; possible: {allowed}.",
                     )
                 ],
                 {"Allow": allowed},
@@ -110,7 +113,7 @@ def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
         case "minimal":
             return None
         case "OperationOutcome":
-            text = "Created." if reply.status == 201 else "Stored."
+            text = "The resource was created." if reply.status == 201 else "The resource was stored."
             return json.dump(operation_outcome([Issue("informational", "stored", text, (), "information")]))
         case _:
             return reply.body
@@ -119,7 +122,9 @@ def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
 def _not_modified(exchange: Exchange, reply: Reply) -> bool:
     asked = exchange.headers.get("if-none-match")
     if asked is not None:
-        return asked.strip() == "*" or f'W/"{reply.version}"' in (tag.strip() for tag in asked.split(","))
+        return asked.strip() == "*" or f'"{reply.version}"' in (
+            tag.strip().removeprefix("W/") for tag in asked.split(",")
+        )
     since = exchange.headers.get("if-modified-since")
     if since is None or reply.updated is None:
         return False

@@ -34,11 +34,11 @@ def history(base: str, rows: Sequence[Stored], links: Mapping[str, str], total: 
     return bundle.bundle("history", [_version(base, row) for row in rows], links, total)
 
 
-def of_reply(reply: Reply, base: str) -> bundle.Entry:
-    """The entry of a batch or transaction response."""
+def of_reply(reply: Reply, base: str, minimal: bool) -> bundle.Entry:
+    """The entry of a batch or transaction response; `minimal` withholds the resource just written."""
     location = f"{base}/{reply.location}" if reply.location is not None else None
     response = bundle.Response(_status(reply.status), location, reply.version, reply.updated)
-    return bundle.Entry(reply.body, response=response)
+    return bundle.Entry(None if minimal and reply.written else reply.body, response=response)
 
 
 def of_failure(error: FhirError) -> bundle.Entry:

@@ -4,24 +4,30 @@ https://hl7.org/fhir/R4/http.html#transaction
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json
-from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.interactions import answers, reads, search, transaction, writes
 from fhir_server.interactions.entry import Entry, query_pairs, take_apart, within
 from fhir_server.interactions.incoming import require_valid
 from fhir_server.interactions.reply import Reply
-from profiles import structure
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """The order in which entries are processed; answers come in the order of the request."""
 
 
-async def bundle(context: Context, caller: Caller, predicate: Predicate, body: bytes, lenient: bool) -> Reply:
-    """200 with a batch-response or transaction-response; FhirError for a Bundle that is neither, or not done at all."""
+async def bundle(
+    context: Context, caller: Caller, predicate: Predicate, body: bytes, lenient: bool, minimal: bool
+) -> Reply:
+    """200 with a batch-response or transaction-response; FhirError for a Bundle that is neither, or not done at all.
+
+    `minimal` withholds from the response the resources just written.
+    """
     found = json.parse(body)
     if found.get("resourceType") != "Bundle" or found.get("type") not in ("batch", "transaction"):
         raise refuse(
@@ -38,15 +44,19 @@ async def bundle(context: Context, caller: Caller, predicate: Predicate, body: b
         raise refuse(413, "too-costly", "too-many-entries", text, "Bundle.entry")
     if found["type"] == "transaction":
         require_valid(found)
-        done = await transaction.run(context, caller, predicate, found, json.compact(body), lenient)
+        done = await transaction.run(context, caller, predicate, found, json.compact(body), lenient, minimal)
         return Reply(200, bundles.bundle("transaction-response", done))
-    _require_valid_shell(found)
-    taken = take_apart(context, found, json.compact(body))
-    return Reply(200, bundles.bundle("batch-response", await _run(context, caller, predicate, taken, lenient)))
+    taken = take_apart(context, found, json.compact(body), _malformed_entries(found))
+    return Reply(200, bundles.bundle("batch-response", await _run(context, caller, predicate, taken, lenient, minimal)))
 
 
 async def _run(
-    context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry | FhirError], lenient: bool
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    entries: Sequence[Entry | FhirError],
+    lenient: bool,
+    minimal: bool,
 ) -> list[bundles.Entry]:
     done: dict[int, bundles.Entry] = {}
     for number, entry in sorted(enumerate(entries), key=_turn):
@@ -54,7 +64,7 @@ async def _run(
             if isinstance(entry, FhirError):
                 raise entry
             reply = await perform(context, caller, predicate, entry, lenient)
-            done[number] = answers.of_reply(reply, context.settings.base)
+            done[number] = answers.of_reply(reply, context.settings.base, minimal)
         except FhirError as error:
             done[number] = answers.of_failure(within(error, f"Bundle.entry[{number}]"))
     return [done[number] for number in range(len(entries))]
@@ -75,7 +85,9 @@ async def perform(context: Context, caller: Caller, predicate: Predicate, entry:
         case "POST", None, None:
             return await writes.create(context, caller, predicate, entry.type, entry.body, entry.if_none_exist)
         case "PUT", str(), None:
-            return await writes.update(context, caller, predicate, entry.type, entry.id, entry.body, entry.if_match)
+            return await writes.update(
+                context, caller, predicate, entry.type, entry.id, entry.body, entry.if_match, entry.if_none_match
+            )
         case "DELETE", str(), None:
             return await writes.delete(context, caller, predicate, entry.type, entry.id, entry.if_match)
         case _:
@@ -89,13 +101,26 @@ def _turn(numbered: tuple[int, Entry | FhirError]) -> tuple[int, int]:
     return ORDER.index(method) if method in ORDER else len(ORDER), number
 
 
-def _require_valid_shell(found: dict[str, object]) -> None:
-    """The Bundle itself must be valid; its resources are judged one by one, each on its own account."""
-    entries = found.get("entry", [])
-    shell = [
-        {name: value for name, value in entry.items() if name != "resource"} if isinstance(entry, dict) else entry
-        for entry in (entries if isinstance(entries, list) else [])
-    ]
-    issues = structure.check({**found, "entry": shell} if isinstance(entries, list) and entries else found)
-    if any(issue.severity in ("error", "fatal") for issue in issues):
-        raise FhirError(422, issues)
+def _malformed_entries(found: dict[str, Any]) -> dict[int, FhirError]:
+    """What is wrong with entries apart from their resources, by number: each is judged on its own account.
+
+    FhirError 422 where the Bundle around them is not valid.
+    """
+    entries = found.get("entry")
+    if not isinstance(entries, list) or not entries:
+        require_valid(found)
+        return {}
+    require_valid({name: value for name, value in found.items() if name != "entry"})
+    refused = {}
+    for number, entry in enumerate(entries):
+        shell = {name: value for name, value in entry.items() if name != "resource"} if type(entry) is dict else entry
+        try:
+            require_valid({"resourceType": "Bundle", "type": "batch", "entry": [shell]})
+        except FhirError as error:
+            refused[number] = FhirError(400, [_renumbered(issue, number) for issue in error.issues])
+    return refused
+
+
+def _renumbered(issue: Issue, number: int) -> Issue:
+    places = tuple(place.replace("Bundle.entry[0]", f"Bundle.entry[{number}]", 1) for place in issue.expression)
+    return replace(issue, expression=places)

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +13,7 @@ import msgspec
 from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.interactions.incoming import known_type, legal_id
+from profiles.definitions import RESOURCE_TYPES
 
 
 class _Raw(msgspec.Struct):
@@ -20,10 +21,14 @@ class _Raw(msgspec.Struct):
 
 
 class _RawBundle(msgspec.Struct):
-    entry: list[_Raw] = []
+    entry: list[msgspec.Raw] = []
 
 
 _raw_bundle = msgspec.json.Decoder(_RawBundle)
+_raw_entry = msgspec.json.Decoder(_Raw)
+
+_HEADERS = {"If-Match": "ifMatch", "If-None-Match": "ifNoneMatch", "If-None-Exist": "ifNoneExist"}
+"""Headers that an entry of a Bundle has as elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Entry:
     criteria: str | None
     full_url: str | None
     if_match: str | None
+    if_none_match: str | None
     if_none_exist: str | None
     resource: dict[str, Any] | None
     body: bytes
@@ -53,14 +59,23 @@ class Entry:
         return FhirError(status, [Issue(code, detail, text, (f"{self.expression}{'.' if member else ''}{member}",))])
 
 
-def take_apart(context: Context, bundle: dict[str, Any], body: bytes) -> list[Entry | FhirError]:
-    """The entries of a Bundle (`body`: its compact bytes); a FhirError stands where one cannot be understood."""
+def take_apart(
+    context: Context, bundle: dict[str, Any], body: bytes, refused: Mapping[int, FhirError]
+) -> list[Entry | FhirError]:
+    """The entries of a Bundle (`body`: its compact bytes); a FhirError stands where one cannot be understood.
+
+    `refused`, by number, were found wrong before and are not looked into.
+    """
     found = bundle.get("entry", [])
     raws = _raw_bundle.decode(body).entry
     entries: list[Entry | FhirError] = []
     for number, (entry, raw) in enumerate(zip(found, raws, strict=True)):
+        if number in refused:
+            entries.append(refused[number])
+            continue
         try:
-            content = b"" if isinstance(raw.resource, msgspec.UnsetType) else bytes(raw.resource)
+            resource = _raw_entry.decode(raw).resource
+            content = b"" if isinstance(resource, msgspec.UnsetType) else bytes(resource)
             entries.append(_entry(context, number, entry, content))
         except FhirError as error:
             entries.append(within(error, f"Bundle.entry[{number}]"))
@@ -80,8 +95,10 @@ def _at(issue: Issue, place: str) -> Issue:
 def _led(expression: str, place: str) -> str:
     if expression.startswith("Bundle.entry["):
         return expression
+    if expression in _HEADERS:
+        return f"{place}.request.{_HEADERS[expression]}"
     head, dot, rest = expression.partition(".")
-    return f"{place}.resource{dot}{rest}" if head[:1].isupper() else f"{place}.request ({expression})"
+    return f"{place}.resource{dot}{rest}" if head in RESOURCE_TYPES else f"{place}.request.url"
 
 
 def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) -> Entry:
@@ -99,7 +116,8 @@ def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) ->
     resource_id = segments[1] if len(segments) > 1 and not segments[1].startswith(("_", "$")) else None
     made = Entry(
         number, method, resource_type, resource_id, version, history, criteria if question else None,
-        entry.get("fullUrl"), request.get("ifMatch"), request.get("ifNoneExist"), entry.get("resource"), body,
+        entry.get("fullUrl"), request.get("ifMatch"), request.get("ifNoneMatch"), request.get("ifNoneExist"),
+        entry.get("resource"), body,
     )  # fmt: skip
     if any(segment.startswith("$") for segment in segments) or len(segments) > 4:
         raise made.refuse(

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/http.html#trules
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
@@ -12,9 +12,17 @@ from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions import answers, batch, search
-from fhir_server.interactions.entry import Entry, identities, take_apart, within
+from fhir_server.interactions.entry import Entry, identities, query_pairs, take_apart, within
 from fhir_server.interactions.incoming import entries_of
-from fhir_server.interactions.writes import claim, expected_version, new_id, reply_to, require_same_id
+from fhir_server.interactions.reply import Reply, of_stored
+from fhir_server.interactions.writes import (
+    claim,
+    expected_version,
+    must_be_new,
+    new_id,
+    reply_to,
+    require_same_id,
+)
 from fhir_server.store.records import ClaimTaken, Create, Delete, Selection, Update, Write
 
 _ATTEMPTS = 5
@@ -30,13 +38,22 @@ class _Step:
 
 
 async def run(
-    context: Context, caller: Caller, predicate: Predicate, found: dict[str, object], body: bytes, lenient: bool
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    found: dict[str, object],
+    body: bytes,
+    lenient: bool,
+    minimal: bool,
 ) -> list[bundles.Entry]:
-    """The answers to all entries, in order. FhirError when anything about any entry fails; then nothing is done."""
-    entries = _understood(take_apart(context, found, body))
+    """The answers to all entries, in order. FhirError when a write or the asking of a read fails; then nothing is done.
+
+    A read looks at what the writes left. One that finds nothing fails alone: the writes are done by then.
+    """
+    entries = _understood(context, take_apart(context, found, body, {}), lenient)
     for _ in range(_ATTEMPTS):
         try:
-            return await _attempt(context, caller, predicate, entries, lenient)
+            return await _attempt(context, caller, predicate, entries, lenient, minimal)
         except ClaimTaken:
             # Between looking and writing somebody created what an entry asked for: its id differs from the one that
             # other entries would refer to, so everything is resolved afresh.
@@ -47,7 +64,7 @@ async def run(
 
 
 async def _attempt(
-    context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry], lenient: bool
+    context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry], lenient: bool, minimal: bool
 ) -> list[bundles.Entry]:
     steps = [await _identify(context, caller, predicate, entry) for entry in entries]
     clash = identities((step.entry, step.id) for step in steps)
@@ -59,20 +76,35 @@ async def _attempt(
     committed = await context.store.commit(caller, predicate, [_write(context, step, names) for step in changing])
     base = context.settings.base
     done = {
-        step.entry.number: answers.of_reply(reply_to(outcome), base)
+        step.entry.number: answers.of_reply(reply_to(outcome), base, minimal)
         for step, outcome in zip(changing, committed, strict=True)
     }
     for step in steps:
-        if step.found or step.entry.method in ("GET", "HEAD"):
-            entry = replace(step.entry, method="GET", id=step.id or step.entry.id)
-            done[entry.number] = answers.of_reply(await batch.perform(context, caller, predicate, entry, lenient), base)
+        if not step.found and step.entry.method not in ("GET", "HEAD"):
+            continue
+        try:
+            if step.found:
+                reply = await _present(context, caller, predicate, step)
+            else:
+                reply = await batch.perform(context, caller, predicate, step.entry, lenient)
+            done[step.entry.number] = answers.of_reply(reply, base, minimal)
+        except FhirError as error:
+            done[step.entry.number] = answers.of_failure(within(error, step.entry.expression))
     return [done[entry.number] for entry in entries]
 
 
-def _understood(taken: Sequence[Entry | FhirError]) -> list[Entry]:
+async def _present(context: Context, caller: Caller, predicate: Predicate, step: _Step) -> Reply:
+    """The resource that a conditional create found."""
+    stored = await context.store.read(caller, predicate, step.entry.type or "", step.id or "")
+    return of_stored(200, stored, location=True, written=True)
+
+
+def _understood(context: Context, taken: Sequence[Entry | FhirError], lenient: bool) -> list[Entry]:
     failed = [entry for entry in taken if isinstance(entry, FhirError)]
     if failed:
-        raise FhirError(failed[0].status, [issue for error in failed for issue in error.issues])
+        # An unknown type answers 404 at its own address; here it is a mistake in what was sent.
+        status = 400 if failed[0].status == 404 else failed[0].status
+        raise FhirError(status, [issue for error in failed for issue in error.issues])
     entries = [entry for entry in taken if isinstance(entry, Entry)]
     for entry in entries:
         if entry.method not in batch.ORDER or entry.method == "PATCH":
@@ -84,6 +116,13 @@ def _understood(taken: Sequence[Entry | FhirError]) -> list[Entry]:
         if entry.resource is not None and entry.resource.get("resourceType") != entry.type:
             text = f"The address takes a {entry.type}; the resource is a {entry.resource.get('resourceType')}."
             raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
+        if entry.method in ("GET", "HEAD") and entry.id is None:
+            settings = context.settings
+            try:
+                pairs = query_pairs(entry.criteria or "")
+                query.parse(entry.type, pairs, lenient, settings.base, settings.max_page_size)
+            except FhirError as error:
+                raise within(error, entry.expression) from None
     return entries
 
 
@@ -156,6 +195,7 @@ def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
             return Create(resource_type, resource_id, body, entries, unless, must_create=True)
         if entry.criteria is None or (entry.resource or {}).get("id") is not None:
             require_same_id((entry.resource or {}).get("id"), resource_id, f"{resource_type}.id")
-        return Update(resource_type, resource_id, body, entries, expected)
+        only_new = must_be_new(entry.if_none_match)
+        return Update(resource_type, resource_id, body, entries, expected, may_replace=not only_new)
     except FhirError as error:
         raise within(error, entry.expression) from None

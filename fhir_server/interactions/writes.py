@@ -34,6 +34,16 @@ def expected_version(if_match: str | None) -> int | None:
     return int(match.group(1))
 
 
+def must_be_new(if_none_match: str | None) -> bool:
+    """Whether the update may only create; FhirError 400 for anything but `*`: a version cannot be excluded."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() != "*":
+        text = f"If-None-Match of an update can only be *, for one that must create; it is '{if_none_match}'."
+        raise refuse(400, "invalid", "malformed-if-none-match", text, "If-None-Match")
+    return True
+
+
 def claim(context: Context, resource_type: str, if_none_exist: str) -> Claim:
     """The precondition of a conditional create. FhirError 400 if it could mean everybody, or follows references."""
     wanted = query.criteria(resource_type, if_none_exist, context.settings.base)
@@ -70,17 +80,21 @@ async def update(
     resource_id: str,
     body: bytes,
     if_match: str | None = None,
+    if_none_match: str | None = None,
 ) -> Reply:
-    """200 with the new version, 201 where the id was new; FhirError 412 if If-Match names another version."""
+    """200 with the new version, 201 where the id was new.
+
+    FhirError 412 if If-Match names another version, or If-None-Match is `*` and the resource is there.
+    """
     known_type(resource_type)
     expected = expected_version(if_match)
+    only_new = must_be_new(if_none_match)
     _require_id(resource_id)
     incoming = accept(context, resource_type, body)
     require_same_id(incoming.resource.get("id"), resource_id, f"{resource_type}.id")
     entries = entries_of(context, incoming.resource, resource_id)
-    return reply_to(
-        await _commit(context, caller, predicate, Update(resource_type, resource_id, incoming.body, entries, expected))
-    )
+    write = Update(resource_type, resource_id, incoming.body, entries, expected, may_replace=not only_new)
+    return reply_to(await _commit(context, caller, predicate, write))
 
 
 async def delete(

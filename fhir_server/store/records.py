@@ -55,7 +55,8 @@ class ClaimTaken(Exception):  # noqa: N818 - not an error: an event to start afr
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace, or create under the client's id where `may_create`. `expected` is the version of If-Match."""
+    """Replace where `may_replace`, or create under the client's id where `may_create`. `expected` is the version of
+    If-Match."""
 
     type: str
     id: str
@@ -64,6 +65,7 @@ class Update:
     expected: int | None = None
     may_create: bool = True
     method: Literal["PUT", "PATCH"] = "PUT"
+    may_replace: bool = True
 
 
 @dataclass(frozen=True, slots=True)

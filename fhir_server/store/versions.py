@@ -110,6 +110,8 @@ class Versions:
         if old is not None:
             self._require_visible(write, old)
             _require_version(write, old["vid"])
+            if not write.may_replace:
+                raise _present(write)
             version = self._stamped(write, old["vid"] + 1, write.method)
             self.replaces.setdefault(write.type, []).append(current(version, write.entries))
             self._keep(write.type, superseded(old))
@@ -179,6 +181,11 @@ class Versions:
 def _require_version(write: Update | Delete, version: int) -> None:
     if write.expected is not None and write.expected != version:
         raise stale(write, version)
+
+
+def _present(write: Update) -> FhirError:
+    text = f"{write.type}/{write.id} is there already; If-None-Match: * asks for it to be new."
+    return refuse(412, "conflict", "already-present", text, "If-None-Match")
 
 
 def stale(write: Update | Delete, version: int | None) -> FhirError:
