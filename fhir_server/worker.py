@@ -45,6 +45,7 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         date_header=True,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
