@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/operations.html
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.domain import eligibility
@@ -63,7 +64,7 @@ async def _stored(call: Call, resource_id: str) -> facts.Record:
     async def rosters() -> list[Resource]:
         """The Groups, each with the one member that counts; large ones are stored without members."""
         names = [f"Patient/{resource_id}", f"{context.settings.base}/Patient/{resource_id}"]
-        groups = [group for group in await about("Group", "member") if facts.is_roster(group)]
+        groups = [group for group in await about("Group", "member") if facts.may_be_roster(group)]
         for group in groups:
             held = await context.store.find_members(call.caller, call.predicate, group["id"], names)
             group["member"] = [json.parse(member.raw) for member in held.values()]
@@ -92,17 +93,28 @@ async def _groups(call: Call, as_of: date) -> tuple[Sequence[Group], Sequence[tu
     known: list[Group] = []
     unreadable: list[tuple[str, str]] = []
     for row in await gather(call.context, call.caller, call.predicate, "Group", _PHASES):
-        resource = json.parse(row.raw or b"{}")
-        if phases.is_phase(resource):
-            try:
-                known.append(phases.read(resource, f"Group/{row.id}/_history/{row.version}"))
-            except ValueError as problem:
-                unreadable.append((f"Group/{row.id}", str(problem)))
+        found = _phase(row.raw or b"{}", f"Group/{row.id}/_history/{row.version}")
+        if isinstance(found, Group):
+            known.append(found)
+        elif found is not None:
+            unreadable.append((f"Group/{row.id}", found))
     _require_known("policy", policy, {group.policy.identifier for group in known})
     _require_known("jurisdiction", jurisdiction, {group.policy.jurisdiction or "" for group in known})
     if policy is None and jurisdiction is None:
         jurisdiction = call.context.settings.jurisdiction
     return in_force(known, as_of, policy, jurisdiction), unreadable
+
+
+@lru_cache(maxsize=512)
+def _phase(raw: bytes, reference: str) -> Group | str | None:
+    """The phase, why it cannot be read, or None where it is not in use. Versions never change: read each once."""
+    resource = json.parse(raw)
+    if not phases.is_phase(resource):
+        return None
+    try:
+        return phases.read(resource, reference)
+    except ValueError as problem:
+        return str(problem)
 
 
 def _require_known(name: str, asked: str | None, known: set[str]) -> None:

@@ -56,10 +56,16 @@ def read(record: Record, as_of: date) -> Facts:
     return Facts.of(facts, _doses(record.immunizations), _declined(record.consents, as_of))
 
 
-def is_roster(group: Resource) -> bool:
-    """Whether a Group is a roster in use: actual people, coded as ours or uncoded and run by an organization."""
-    if group.get("actual") is not True or group.get("type") != "person" or group.get("active") is False:
-        return False
+def may_be_roster(group: Resource) -> bool:
+    """Whether a Group could be a roster in use: actual people, not retired."""
+    return group.get("actual") is True and group.get("type") == "person" and group.get("active") is not False
+
+
+def is_on_roster(group: Resource, member: Resource) -> bool:
+    """Whether being this member means being on a roster: the Group is coded as ours, or uncoded and run by an
+    organization, or the member came with an uploaded roster. Other Groups of people (cohorts, panels) say nothing."""
+    if any(extension.get("url") == vocabulary.MEMBER_ROW for extension in member.get("extension", ())):
+        return True
     code = group.get("code")
     if code is None:
         return "managingEntity" in group
@@ -164,10 +170,12 @@ def _attested(record: Record, as_of: date) -> Iterator[Fact]:
     names = (person, f"{record.base}/{person}")
     on_any = False
     for group in record.rosters:
-        if not is_roster(group):
+        if not may_be_roster(group):
             continue
         for member in group.get("member", ()):
             if member.get("entity", {}).get("reference") not in names or not is_member(member, as_of):
+                continue
+            if not is_on_roster(group, member):
                 continue
             on_any = True
             source = Source("employer", _reference(group), _day(member.get("period", {}).get("start")))

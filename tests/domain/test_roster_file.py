@@ -1,8 +1,14 @@
 """The files employers really send."""
 
-import pytest
+from datetime import date
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_server.domain.roster import row
 from fhir_server.domain.roster_file import Problem, Record, RosterFileError, read
+from fhir_server.domain.sentences import sentence
 
 HEADER = "row_id,first_name,last_name,birth_date\n"
 
@@ -95,3 +101,21 @@ def test_files_that_are_no_roster(data: bytes, code: str) -> None:
 
 def test_a_header_alone_is_a_roster_of_nobody() -> None:
     assert rows(HEADER.encode()) == []
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
+def test_whatever_is_sent_the_answer_is_rows_or_a_reason(data: bytes) -> None:
+    for content in (data, HEADER.encode() + data):
+        try:
+            file = read(content)
+        except RosterFileError:
+            continue
+        last = 0
+        for found in file.records():
+            assert found.line > last
+            last = found.line
+            if isinstance(found, Record):
+                usable, problems = row(found, date(2021, 1, 14))
+                assert (usable is None) == any(problem.severity == "error" for problem in problems)
+                for problem in problems:
+                    assert sentence("roster", problem.code, "es", problem.details)

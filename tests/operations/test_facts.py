@@ -159,6 +159,7 @@ def roster(member: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         (roster(code={"coding": [{"system": vocabulary.GROUP_KIND, "code": "roster"}]}), {"first-phase"}),
         (roster(code={"coding": [{"system": vocabulary.ROSTER_KIND, "code": "traits-only"}]}), {"traits-only"}),
         (roster(code={"text": "study cohort"}), set()),
+        (roster({"extension": [{"url": vocabulary.MEMBER_ROW}]}, code={"text": "our staff"}), {"first-phase"}),
     ],
 )
 def test_roster_membership(group: dict[str, Any], kinds: set[str]) -> None:
