@@ -31,6 +31,7 @@ COLUMNS = (
 _DELIMITERS = (",", ";", "\t")
 _CHUNK = 1 << 20
 _HEADER_LIMIT = 1 << 16
+_LINE_LIMIT = 1 << 20
 _UNUSED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 _NOT_TEXT = (
     (b"PK\x03\x04", "spreadsheet"),
@@ -81,11 +82,12 @@ class RosterFile:
     _header_lines: int
 
     def records(self) -> Iterator[Record | Problem]:
-        """Every row that is not blank, or what is wrong with it; read as it is asked for, never all at once."""
+        """Every row that is not blank, or what is wrong with it; read as it is asked for, never all at once.
+        RosterFileError at a line that is longer than any row."""
         text = _text(self._data, self.encoding)
         for _ in range(self._header_lines):
             text.readline()
-        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+        reader = csv.reader(_bounded(text), delimiter=self.delimiter, strict=True)
         while True:
             line = self._header_lines + reader.line_num + 1
             try:
@@ -158,6 +160,13 @@ def _names(line: str, delimiter: str) -> list[str]:
 def _text(data: bytes, encoding: str) -> io.TextIOWrapper:
     codec = "utf-8-sig" if encoding == "utf-8" else "cp1252"
     return io.TextIOWrapper(io.BytesIO(data), encoding=codec, newline="")
+
+
+def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(_LINE_LIMIT):
+        if len(line) == _LINE_LIMIT:
+            raise RosterFileError("line-too-long")
+        yield line
 
 
 def _encoding(data: bytes) -> str:

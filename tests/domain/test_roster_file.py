@@ -99,6 +99,11 @@ def test_files_that_are_no_roster(data: bytes, code: str) -> None:
     assert error.value.code == code
 
 
+def test_a_line_that_is_no_row() -> None:
+    with pytest.raises(RosterFileError, match="line-too-long"):
+        rows(HEADER.encode() + b"a" * (1 << 20))
+
+
 def test_a_header_alone_is_a_roster_of_nobody() -> None:
     assert rows(HEADER.encode()) == []
 
