@@ -19,7 +19,7 @@ from fhir_server.fhir.condition import Condition
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Session
-from fhir_server.store.records import Claim, Create, Selection, Stored
+from fhir_server.store.records import Claim, Create, Selection, Stored, Update
 from fhir_server.store.search import Search, joined
 
 
@@ -40,7 +40,9 @@ def key_of(resource_type: str, claim: Claim) -> str:
     return sha256(msgspec.json.encode([resource_type, claim.criteria, claim.domain])).hexdigest()
 
 
-async def look(database: Database, search: Search, visible: Condition, create: Create, claim: Claim) -> Stored | Ticket:
+async def look(
+    database: Database, search: Search, visible: Condition, create: Create | Update, claim: Claim
+) -> Stored | Ticket:
     """The resource that is already there, or the ticket to create it. FhirError 412 for several matches."""
     found = await _matches(search, visible, create, claim)
     if found:
@@ -55,7 +57,7 @@ async def take(
     search: Search,
     session: Session,
     visible: Condition,
-    create: Create,
+    create: Create | Update,
     ticket: Ticket,
     claim: Claim,
 ) -> None:
@@ -76,7 +78,7 @@ async def take(
 
 
 async def _matches(
-    search: Search, visible: Condition, create: Create, claim: Claim, session: Session | None = None
+    search: Search, visible: Condition, create: Create | Update, claim: Claim, session: Session | None = None
 ) -> tuple[Stored, ...]:
     page = await search.page(Selection(create.type, joined(visible, claim.where), limit=2), session)
     if len(page.rows) > 1:

@@ -19,7 +19,7 @@ from fhir_server.store.claims import LostClaim, Ticket
 from fhir_server.store.database import Conflict, Database
 from fhir_server.store.documents import version_key
 from fhir_server.store.driver import Session
-from fhir_server.store.records import ClaimTaken, Committed, Create, Write
+from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Write
 from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
 from fhir_server.store.versions import Versions, load
@@ -67,7 +67,7 @@ class Commit:
         tickets: dict[int, Ticket] = {}
         matched: dict[int, Committed] = {}
         for number, write in enumerate(writes):
-            if not isinstance(write, Create) or write.unless is None:
+            if isinstance(write, Delete) or write.unless is None:
                 continue
             found = await claims.look(self.database, self.search, predicate(write.type), write, write.unless)
             if isinstance(found, Ticket):
@@ -108,7 +108,7 @@ class _Attempt:
     async def run(self, session: Session) -> list[Committed]:
         for number, ticket in self.tickets.items():
             create = self.writes[number]
-            if isinstance(create, Create) and create.unless is not None:
+            if not isinstance(create, Delete) and create.unless is not None:
                 visible = self.predicate(create.type)
                 await claims.take(self.database, self.search, session, visible, create, ticket, create.unless)
         open_writes = [write for number, write in enumerate(self.writes) if number not in self.matched]
@@ -150,10 +150,11 @@ class _Attempt:
 def _require_distinct(writes: Sequence[Write]) -> None:
     seen: set[tuple[str, str]] = set()
     for write in writes:
-        target = (write.type, write.id)
-        if isinstance(write, Create) and write.unless is not None:
-            target = (write.type, "?" + claims.key_of(write.type, write.unless))
-        if target in seen:
+        targets = [(write.type, write.id)]
+        if not isinstance(write, Delete) and write.unless is not None:
+            promised = (write.type, "?" + claims.key_of(write.type, write.unless))
+            targets = [promised] if isinstance(write, Create) else [*targets, promised]
+        if not seen.isdisjoint(targets):
             text = f"Two entries concern the same resource, {write.type}/{write.id}."
             raise refuse(400, "invalid", "duplicate-identity", text)
-        seen.add(target)
+        seen.update(targets)

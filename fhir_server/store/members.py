@@ -144,7 +144,7 @@ class Members:
         if body is not None and body.subsetted and body.members:
             text = "This Group says SUBSETTED and has members: send either all of its members, or none of them."
             raise refuse(400, "invalid", "subsetted-members", text, "Group.member")
-        if isinstance(write, Create) and write.unless is not None:
+        if not isinstance(write, Delete) and write.unless is not None:
             unless = replace(write.unless, where=await self.resolved(write.unless.where))
             write = prepared.writes[number] = replace(write, unless=unless)
         header = None if isinstance(write, Create) else await self.generations.header(write.id)

@@ -56,7 +56,7 @@ class ClaimTaken(Exception):  # noqa: N818 - not an error: an event to start afr
 @dataclass(frozen=True, slots=True)
 class Update:
     """Replace where `may_replace`, or create under the client's id where `may_create`. `expected` is the version of
-    If-Match."""
+    If-Match. `unless` and `must_create` are those of a Create: a conditional update under a client's id."""
 
     type: str
     id: str
@@ -66,6 +66,8 @@ class Update:
     may_create: bool = True
     method: Literal["PUT", "PATCH"] = "PUT"
     may_replace: bool = True
+    unless: Claim | None = None
+    must_create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
