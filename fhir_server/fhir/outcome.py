@@ -3,12 +3,15 @@
 https://hl7.org/fhir/R4/operationoutcome.html
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from profiles.issue import Issue
 
 __all__ = ["DETAIL_SYSTEM", "FhirError", "Issue", "operation_outcome", "refuse"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 DETAIL_SYSTEM = "https://fhir-server.example/fhir/CodeSystem/issue-detail"
 
@@ -40,8 +43,14 @@ def _entry(issue: Issue) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "severity": issue.severity,
         "code": issue.code,
-        "details": {"coding": [{"system": DETAIL_SYSTEM, "code": issue.detail}], "text": issue.text},
+        "details": {"coding": [{"system": DETAIL_SYSTEM, "code": issue.detail}], "text": _printable(issue.text)},
     }
-    if issue.expression:
-        entry["expression"] = list(issue.expression)
+    places = [_printable(place) for place in issue.expression if place and not place.isspace()]
+    if places:
+        entry["expression"] = places
     return entry
+
+
+def _printable(text: str) -> str:
+    """The text as a FHIR string may have it: a sentence may quote what a client sent, control characters and all."""
+    return text if text.isprintable() else _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

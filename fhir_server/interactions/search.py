@@ -36,7 +36,9 @@ async def search(
     tokens = [value for name, value in pairs if name == paging.PARAMETER]
     request = query.parse(resource_type, asked, lenient, settings.base, settings.max_page_size)
     _require_served(request)
-    position = paging.redeem(context, caller, request.understood, tokens[0]) if tokens else None
+    if len(tokens) > 1:
+        raise refuse(400, "invalid", "repeated-parameter", f"{paging.PARAMETER} may be given once.", paging.PARAMETER)
+    position = paging.redeem(context, caller, _bound(request), tokens[0]) if tokens else None
     where = await resolve(context, caller, predicate, request.criteria)
     limit = settings.page_size if request.count is None else request.count
     if request.summary == "count" or limit == 0:
@@ -108,9 +110,14 @@ def _reply(
     address = f"{context.settings.base}/{request.type}"
     links = {"self": _address(address, request.understood)}
     if page.next is not None:
-        token = paging.issue(context, caller, request.understood, page.next)
+        token = paging.issue(context, caller, _bound(request), page.next)
         links["next"] = _address(address, [*request.understood, (paging.PARAMETER, token)])
     return Reply(200, answers.searchset(context.settings.base, page.rows, included, request.ignored, links, total))
+
+
+def _bound(request: SearchRequest) -> list[tuple[str, str]]:
+    """What a page token is good for: this search on this type."""
+    return [("", request.type), *request.understood]
 
 
 def _address(address: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -200,8 +200,9 @@ class Order:
         return rows
 
     def position(self, document: Match) -> tuple[str | int, ...]:
-        """The position of a row."""
-        return tuple(document[field] for field, _ in self.fields)
+        """The position of a row: plain text and integers (the driver's 64-bit integers are a class of its own)."""
+        values = (document[field] for field, _ in self.fields)
+        return tuple(int(value) if isinstance(value, int) else value for value in values)
 
 
 NATURAL = Order((("h", 1), ("_id", 1)), {})
