@@ -5,20 +5,20 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-long check bench definitions docs clean
+.PHONY: help setup demo serve test test-long check bench definitions clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.dev ## everything for development
 
-$(VENV)/.installed: pyproject.toml constraints.txt tools/setup.sh
-	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
+$(VENV)/.embedded $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh "$(PYTHON)" "$(VENV)" $*
 
-demo: setup ## the whole story on a real database; ARGS=--check runs it once and exits 0 or 1
+demo: $(VENV)/.embedded ## the whole story on a real database; ARGS=--check runs it once and exits 0 or 1
 	@$(BIN)/fhir-server demo $(ARGS)
 
-serve: setup ## a development server on 127.0.0.1:8000, data in ./data
+serve: $(VENV)/.embedded ## a development server on 127.0.0.1:8000, data in ./data
 	@$(BIN)/fhir-server serve --dev --data data $(ARGS)
 
 test: setup ## all tests, with coverage
