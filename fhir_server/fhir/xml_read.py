@@ -28,6 +28,9 @@ def from_xml(data: bytes) -> bytes:
     fhir.json.DEPTH, or holds elements, attributes, text or namespaces that R4 does not have there, out of order, twice
     or empty. `data` is as large as the caller lets it be; the JSON is still to be parsed and checked like any other.
     """
+    # Expat would read UTF-16 whatever it is told, and count its bytes otherwise than we do.
+    if b"\x00" in data[:4] or data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise refuse(400, "structure", "malformed-xml", "The body is not well-formed XML: it is not in UTF-8.")
     reader = _Reader(data)
     try:
         reader.parser.Parse(data, True)
@@ -128,6 +131,8 @@ class _Reader:
         slot = frame.slots.get(name)
         if slot is None or namespace != (XHTML if slot.kind is Kind.DIV else FHIR):
             raise self.unknown(namespace, name, slot)
+        if slot.kind is Kind.RESOURCE and frame.value:
+            raise Refused("several-resources", f"<{name}> follows the one resource that belongs here")
         self.place(frame, slot)
         if slot.kind is Kind.DIV:
             self.start_div(tag, given)
@@ -145,8 +150,6 @@ class _Reader:
             case Kind.HOLDER:
                 self.enter(_Frame(slot, RESOURCES, {}))
             case Kind.RESOURCE:
-                if frame.value:
-                    raise Refused("several-resources", f"<{name}> follows the one resource that belongs here")
                 resource = frame.value[name] = {"resourceType": name}
                 if frame.slot is not None:
                     _put(self.frames[-2], frame.slot, resource)
@@ -218,8 +221,12 @@ class _Reader:
 
     def explain(self, refused: Refused) -> FhirError:
         """The failure with its place in the document and in the resource."""
-        place = f"line {self.parser.CurrentLineNumber} column {self.parser.CurrentColumnNumber + 1}"
-        text = f"The body is not acceptable FHIR XML: {refused}, {place}."
+        # The parser has stopped behind the tag that was refused; a tag holds no other "<" than its first character.
+        begin = max(self.data.rfind(b"<", 0, self.parser.CurrentByteIndex), 0)
+        line_begin = self.data.rfind(b"\n", 0, begin) + 1
+        column = len(self.data[line_begin:begin].decode()) + 1
+        line = self.data.count(b"\n", 0, begin) + 1
+        text = f"The body is not acceptable FHIR XML: {refused}, line {line} column {column}."
         path = self.path()
         return refuse(400, "structure", refused.detail, text, *([path] if path else []))
 
@@ -278,10 +285,7 @@ def _even(value: dict[str, Any], name: str) -> None:
 
 
 def _malformed(data: bytes, error: expat.ExpatError) -> FhirError:
-    if not data.strip():
-        reason = "it is empty"
-    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        reason = "it is not in UTF-8"
-    else:
+    reason = "it is empty"
+    if data.strip():
         reason = f"{expat.ErrorString(error.code)}, line {error.lineno} column {error.offset + 1}"
     return refuse(400, "structure", "malformed-xml", f"The body is not well-formed XML: {reason}.")
