@@ -240,7 +240,7 @@ def _day(seconds: int) -> str:
 
 def _fail(*sentences: str) -> NoReturn:
     for sentence in sentences:
-        err.print(f"[red]fhir-server:[/red] {sentence}", highlight=False)
+        err.print(f"[red]fhir-server:[/red] {sentence}", highlight=False, soft_wrap=True)
     raise SystemExit(1)
 
 
@@ -259,5 +259,5 @@ def _settings(**given: object) -> Settings:
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
             place = ".".join(str(part) for part in problem["loc"])
-            err.print(f"[red]fhir-server:[/red] setting {place}: {problem['msg']}", highlight=False)
+            err.print(f"[red]fhir-server:[/red] setting {place}: {problem['msg']}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
