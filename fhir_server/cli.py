@@ -10,6 +10,7 @@ import httpx
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -36,6 +37,9 @@ out = Console()
 err = Console(stderr=True)
 
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of keys and the embedded database.")]
+
+_REASONS = 5
+"""Reasons shown for one refused resource."""
 
 _MARKS = {
     "pass": "[green]✓[/green]",
@@ -125,13 +129,14 @@ def import_command(
         stored.add_row(resource_type, f"{count:,}")
     stored.add_row("[bold]all[/bold]", f"[bold]{sum(summary.stored.values()):,}[/bold]")
     out.print(stored)
+    for refusal in summary.refused:
+        status = refusal.status or "not sent"
+        out.print(f"[red]refused[/red] {refusal.path.name} {refusal.place}({status})", highlight=False, soft_wrap=True)
+        for reason in refusal.reasons[:_REASONS]:
+            out.print(f"  {escape(reason)}", highlight=False, soft_wrap=True)
+        if len(refusal.reasons) > _REASONS:
+            out.print(f"  and {len(refusal.reasons) - _REASONS} more", highlight=False)
     if summary.refused:
-        refused = Table("File", "Place", "Status", "Why", title="Refused", title_justify="left")
-        for refusal in summary.refused:
-            refused.add_row(
-                refusal.path.name, refusal.place, str(refusal.status or "not sent"), "\n".join(refusal.reasons)
-            )
-        out.print(refused)
         raise SystemExit(1)
 
 

@@ -44,7 +44,11 @@ async def run(console: Console, port: int, data: Path) -> bool:
             console.print(f"  {name:24}{address}", highlight=False, soft_wrap=True)
         console.print("\nVerify the card yourself, offline:")
         console.print(f"  curl -so card.png {teller.learned['card']}", highlight=False, soft_wrap=True)
-        console.print(f"  .venv/bin/fhir-server verify card.png --data {data} --issuer {origin}/shc", highlight=False)
+        console.print(
+            f"  .venv/bin/fhir-server verify card.png --data {data} --issuer {origin}/shc",
+            highlight=False,
+            soft_wrap=True,
+        )
         console.print("\nThe server stays up; Ctrl-C ends it.")
         await process.wait()
     return True
