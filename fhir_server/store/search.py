@@ -76,8 +76,10 @@ class Search:
         size = await self.statistics.size(resource_type)
         chosen = await self._choose(resource_type, where, size)
         rest = remainder(where, chosen)
-        if chosen is not None and len(chosen.firsts) == 1 and self._expected(resource_type, chosen, size) <= FOUND:
-            return await self._counted(resource_type, [{"$match": chosen.firsts[0]}, *rest])
+        if chosen is not None and self._expected(resource_type, chosen, size) <= FOUND:
+            if len(chosen.firsts) == 1:
+                return await self._counted(resource_type, [{"$match": chosen.firsts[0]}, *rest])
+            return len(await self._distinct(resource_type, chosen, rest))
         if size > FOUND:
             raise too_costly(resource_type)
         started, total, windows = time.monotonic(), 0, max(1, size // BUDGET)
@@ -87,6 +89,14 @@ class Search:
             if size > ALLOWED and number + 1 < windows and time.monotonic() - started > SECONDS:
                 raise too_costly(resource_type)
         return total
+
+    async def _distinct(self, resource_type: str, chosen: Candidate, rest: Pipeline) -> set[str]:
+        """The ids found by any part of a long list: a resource may be found by several."""
+        found: set[str] = set()
+        for first in chosen.firsts:
+            pipeline = [{"$match": first}, *rest, {"$project": {"vid": 1}}]
+            found |= {row["_id"] for row in await self.database.rows(resource_type, pipeline)}
+        return found
 
     async def _counted(self, resource_type: str, pipeline: Pipeline) -> int:
         found = await self.database.rows(resource_type, [*pipeline, {"$count": "n"}])

@@ -118,7 +118,7 @@ class Versions:
             return Committed(version, "updated")
         grave = self.before.tombstones.get((write.type, write.id))
         if write.expected is not None:
-            raise stale(write, None)
+            raise stale(write.type, write.id, write.expected, None)
         if not write.may_create:
             raise gone(write.type, write.id) if self._may_know(write, grave) else absent(write.type, write.id)
         return Committed(self._first(write, grave["vid"] + 1 if grave is not None else 1, write.method), "created")
@@ -127,7 +127,7 @@ class Versions:
         old = self.before.documents.get((write.type, write.id))
         if old is None or not self._is_visible(write, old):
             if write.expected is not None:
-                raise stale(write, None)
+                raise stale(write.type, write.id, write.expected, None)
             return Committed(None, "unchanged")
         _require_version(write, old["vid"])
         grave = tombstone(old, old["vid"] + 1, self.updated)
@@ -180,16 +180,19 @@ class Versions:
 
 def _require_version(write: Update | Delete, version: int) -> None:
     if write.expected is not None and write.expected != version:
-        raise stale(write, version)
+        raise stale(write.type, write.id, write.expected, version)
 
 
 def _present(write: Update) -> FhirError:
+    if write.unless is not None:
+        text = f"There is a {write.type}/{write.id} already, which does not satisfy the criteria."
+        return refuse(409, "conflict", "duplicate-id", text, f"{write.type}.id")
     text = f"{write.type}/{write.id} is there already; If-None-Match: * asks for it to be new."
     return refuse(412, "conflict", "already-present", text, "If-None-Match")
 
 
-def stale(write: Update | Delete, version: int | None) -> FhirError:
-    """412: the version that If-Match names is not the current one."""
+def stale(resource_type: str, id: str, expected: int | None, version: int | None) -> FhirError:
+    """412: the version `expected`, named by If-Match, is not the current one (None: there is no current one)."""
     now = f"is now version {version}" if version is not None else "does not exist now"
-    text = f"{write.type}/{write.id} {now}, not version {write.expected}. Read it again and repeat your change on that."
+    text = f"{resource_type}/{id} {now}, not version {expected}. Read it again and repeat your change on that."
     return refuse(412, "conflict", "stale-version", text, "If-Match")

@@ -1,0 +1,160 @@
+"""https://hl7.org/fhir/R4/search.html#Paging"""
+
+import pytest
+
+from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Condition, Contains, Keys, Not, Prefix
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.store import search, ways
+from fhir_server.store.records import Delete, Selection, SortKey
+from fhir_server.store.store import Store
+from tests.store.world import ANYBODY, create, identifier, patient, update
+
+COUNT = 60
+
+
+async def crowd(store: Store) -> None:
+    """Sixty patients; every fifth without a name."""
+    people = []
+    for n in range(COUNT):
+        person = patient(n, f"Family{n % 7}", gender="female" if n % 2 else "male")
+        if n % 5 == 0:
+            del person["name"]
+        people.append(create(f"p{n:02}", person))
+    await store.commit(*ANYBODY, people)
+
+
+async def every_id(store: Store, selection: Selection) -> list[str]:
+    found: list[str] = []
+    while True:
+        page = await store.search(*ANYBODY, selection)
+        found += [row.id for row in page.rows]
+        if page.next is None:
+            return found
+        assert len(page.rows) == selection.limit
+        selection = Selection(selection.type, selection.where, selection.sort, selection.limit, page.next)
+
+
+@pytest.mark.parametrize("small", [0, 2_000])
+@pytest.mark.parametrize("limit", [1, 7, 100])
+async def test_pages_hold_every_row_once(one: Store, monkeypatch: pytest.MonkeyPatch, limit: int, small: int) -> None:
+    monkeypatch.setattr(search, "SMALL", small)
+    await crowd(one)
+    everybody = {f"p{n:02}" for n in range(COUNT)}
+    sorts = [(), (SortKey("family"),), (SortKey("family", True), SortKey("gender")), (SortKey("_lastUpdated", True),)]
+    for sort in sorts:
+        found = await every_id(one, Selection("Patient", EVERYTHING, sort, limit))
+        assert len(found) == COUNT
+        assert set(found) == everybody
+
+
+async def test_rows_without_the_value_come_last_either_way(store: Store) -> None:
+    await crowd(store)
+    nameless = {f"p{n:02}" for n in range(0, COUNT, 5)}
+    for descending in (False, True):
+        found = await every_id(store, Selection("Patient", EVERYTHING, (SortKey("family", descending),), 10))
+        assert set(found[-len(nameless) :]) == nameless
+        families = [int(id[1:]) % 7 for id in found[: -len(nameless)]]
+        assert families == sorted(families, reverse=descending)
+
+
+async def test_newest_and_oldest_changes_first(store: Store) -> None:
+    for n in range(8):
+        await store.commit(*ANYBODY, [create(f"p{n}", patient(n))])
+    await store.commit(*ANYBODY, [update("p3", patient(3))])
+    oldest = ["p0", "p1", "p2", "p4", "p5", "p6", "p7", "p3"]
+    for limit in (3, 100):
+        sort = (SortKey("_lastUpdated"),)
+        assert await every_id(store, Selection("Patient", EVERYTHING, sort, limit)) == oldest
+        sort = (SortKey("_lastUpdated", True),)
+        assert await every_id(store, Selection("Patient", EVERYTHING, sort, limit)) == oldest[::-1]
+
+
+async def test_pages_stay_whole_while_others_write(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SMALL", 0)
+    await crowd(one)
+    found: list[str] = []
+    selection = Selection("Patient", EVERYTHING, limit=4)
+    for number in range(100):
+        page = await one.search(*ANYBODY, selection)
+        found += [row.id for row in page.rows]
+        if page.next is None:
+            break
+        await one.commit(*ANYBODY, [create(f"new{number}", patient(number)), update("p33", patient(number))])
+        selection = Selection("Patient", EVERYTHING, limit=4, after=page.next)
+    assert len(found) == len(set(found))
+    assert {f"p{n:02}" for n in range(COUNT)} <= set(found)
+
+
+async def test_deleted_resources_are_not_found(store: Store) -> None:
+    await crowd(store)
+    await store.commit(*ANYBODY, [Delete("Patient", "p07")])
+    assert (await store.search(*ANYBODY, Selection("Patient", identifier(7)))).rows == ()
+    assert await store.count(*ANYBODY, "Patient", EVERYTHING) == COUNT - 1
+
+
+async def test_parts_of_names_and_what_is_not_said(store: Store) -> None:
+    await crowd(store)
+    assert len(await every_id(store, Selection("Patient", Prefix("st", "family␟family3"), limit=50))) == 7
+    assert len(await every_id(store, Selection("Patient", Contains("st", "family␟", "mily3"), limit=50))) == 7
+    nameless = Selection("Patient", Not(Keys("tk", ("has␟name",))), limit=50)
+    assert await every_id(store, nameless) == await every_id(
+        store, Selection("Patient", All((nameless.where, Not(NOTHING))), limit=5)
+    )
+    assert await store.count(*ANYBODY, "Patient", nameless.where) == 12
+    assert await every_id(store, Selection("Patient", NOTHING)) == []
+    assert (await store.search(*ANYBODY, Selection("Patient", EVERYTHING, limit=0))).rows == ()
+
+
+async def test_ids_and_keys_are_never_cut_off(store: Store) -> None:
+    await crowd(store)
+    assert len(await store.ids(*ANYBODY, "Patient", EVERYTHING, COUNT)) == COUNT
+    keys = await store.keys(*ANYBODY, "Patient", EVERYTHING, "identifier␟urn:test|", COUNT)
+    assert keys == {f"identifier␟urn:test|{n}" for n in range(COUNT)}
+    for call in (
+        store.ids(*ANYBODY, "Patient", EVERYTHING, COUNT - 1),
+        store.keys(*ANYBODY, "Patient", EVERYTHING, "identifier␟", COUNT - 1),
+    ):
+        with pytest.raises(FhirError) as caught:
+            await call
+        issue = caught.value.issues[0]
+        assert (caught.value.status, issue.code, issue.detail) == (400, "too-costly", "unselective-chain")
+
+
+NOWHERE: Condition = Contains("st", "family␟", "zzz")
+
+
+@pytest.mark.parametrize(
+    ("where", "sort"),
+    [(NOWHERE, ()), (EVERYTHING, (SortKey("family"),)), (Not(identifier(1)), (SortKey("gender"),))],
+)
+async def test_beyond_the_budget_a_search_is_refused_and_says_what_to_add(
+    one: Store, monkeypatch: pytest.MonkeyPatch, where: Condition, sort: tuple[SortKey, ...]
+) -> None:
+    await crowd(one)
+    monkeypatch.setattr(search, "SMALL", 1)
+    monkeypatch.setattr(search, "ALLOWED", 20)
+    monkeypatch.setattr(ways, "ALLOWED", 20)
+    with pytest.raises(FhirError) as caught:
+        await one.search(*ANYBODY, Selection("Patient", where, sort, limit=5))
+    issue = caught.value.issues[0]
+    assert (caught.value.status, issue.code, issue.detail) == (400, "too-costly", "unselective-search")
+    assert "Add a parameter" in issue.text
+    assert len((await one.search(*ANYBODY, Selection("Patient", EVERYTHING, limit=5))).rows) == 5
+
+
+async def test_counting_too_many_is_refused(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await crowd(one)
+    monkeypatch.setattr(search, "FOUND", 20)
+    monkeypatch.setattr(search, "SMALL", 10)
+    with pytest.raises(FhirError) as caught:
+        await one.count(*ANYBODY, "Patient", NOWHERE)
+    assert (caught.value.status, caught.value.issues[0].code) == (400, "too-costly")
+    assert await one.count(*ANYBODY, "Patient", identifier(3)) == 1
+
+
+async def test_a_long_list_counts_every_match_once(one: Store) -> None:
+    await crowd(one)
+    keys = tuple(f"identifier␟urn:test|{n}" for n in range(250))
+    either = Keys("tk", (*keys, "gender␟*|male"))
+    assert await one.count(*ANYBODY, "Patient", either) == COUNT
+    assert len(await every_id(one, Selection("Patient", either, limit=7))) == COUNT
