@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#general
 import asyncio
 from collections.abc import AsyncIterator
 from functools import cached_property
+from typing import NoReturn
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
@@ -13,13 +14,13 @@ from starlette.types import Receive, Scope
 
 from fhir_server.caller import DEVELOPER, Caller, Predicate, allow_all
 from fhir_server.context import Context
+from fhir_server.fhir import xml
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
+from fhir_server.http import formats
+from fhir_server.http.formats import Format
 
-_JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json"})
-_ANYTHING = frozenset({"*/*", "application/*", "text/*", "text/html"})
 _MAX_URL = 8_192
 _MAX_HEADERS = 32_768
-_VERSION = "4.0"
 _CONTROL = frozenset({"_format", "_pretty"})
 _CLOSE = {"Connection": "close"}
 """So that the rest of what was refused need not be read."""
@@ -37,6 +38,8 @@ class Exchange:
         self._receive = receive
         self.caller: Caller = DEVELOPER
         self.predicate: Predicate = allow_all
+        self.format = Format.JSON
+        self.pretty = False
         if len(scope["raw_path"]) + len(self._query) > _MAX_URL:
             raise refuse(
                 414, "too-long", "url-too-long", f"The address has more than {_MAX_URL} bytes; use POST _search."
@@ -54,11 +57,6 @@ class Exchange:
     def parameters(self) -> list[tuple[str, str]]:
         """Query parameters without those that only shape the answer (`_format`, `_pretty`)."""
         return [pair for pair in self.pairs if pair[0] not in _CONTROL]
-
-    @property
-    def pretty(self) -> bool:
-        """Whether `_pretty=true` asks for white space."""
-        return bool(self._query) and ("_pretty", "true") in self.pairs
 
     @cached_property
     def prefer(self) -> dict[str, str]:
@@ -87,36 +85,47 @@ class Exchange:
                 best, quality = language, q
         return best
 
-    def require_json_answer(self) -> None:
-        """FhirError 406 unless the client takes JSON."""
-        asked = next((value for name, value in self.pairs if name == "_format"), None) if self._query else None
-        if asked is not None:
-            # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
-            if not _is_json(asked.replace(" ", "+")):
-                raise _not_acceptable("_format", asked)
-            return
+    def negotiate(self) -> None:
+        """Settle `format` and `pretty`, those of the answer: by `_format` and `_pretty`, else by Accept.
+
+        FhirError 406 where no format is both wanted and spoken here.
+        """
+        if self._query:
+            self.pretty = ("_pretty", "true") in self.pairs
+            asked = next((value for name, value in self.pairs if name == "_format"), None)
+            if asked is not None:
+                # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
+                self.format = formats.named(asked.replace(" ", "+")) or _not_acceptable("_format", asked)
+                return
         accept = self.headers.get("accept")
         if accept is None or accept == "*/*" or accept == "application/fhir+json":
             return
-        if not any(_is_wanted(item) for item in accept.split(",")):
-            raise _not_acceptable("Accept", accept)
+        ranges = ",".join(self.headers.getlist("accept"))
+        self.format = formats.negotiated(ranges) or _not_acceptable("Accept", ranges)
 
-    def require_json_body(self) -> None:
-        """FhirError 415 unless the body is declared as JSON (or not declared at all)."""
+    async def resource(self, limit: int) -> bytes:
+        """The body as FHIR JSON, also where it came as XML.
+
+        FhirError 415 for other media types (none declared is JSON), 400 for XML that is not FHIR's, and as of `body`.
+        """
         declared = self.headers.get("content-type")
-        if declared is not None and not _is_json(declared):
+        format = Format.JSON if declared is None else formats.named(declared)
+        if format is None:
             raise refuse(
                 415,
                 "not-supported",
                 "unsupported-content-type",
-                f"The body is declared as '{declared}'; this address takes application/fhir+json.",
+                f"The body is declared as '{declared}'; this address takes application/fhir+json and "
+                "application/fhir+xml.",
                 "Content-Type",
             )
+        body = await self.body(limit)
+        return xml.from_xml(body) if format is Format.XML and body else body
 
     @property
     def media_type(self) -> str:
         """The body's media type, without parameters, in lower case; empty when not declared."""
-        return _essence(self.headers.get("content-type", ""))
+        return formats.essence(self.headers.get("content-type", ""))
 
     async def body(self, limit: int) -> bytes:
         """The whole body. FhirError 413 past `limit` bytes, 408 when it does not arrive in time."""
@@ -164,43 +173,12 @@ def form_pairs(encoded: bytes) -> list[tuple[str, str]]:
         ) from None
 
 
-def _essence(media_type: str) -> str:
-    return media_type.partition(";")[0].strip().lower()
-
-
-def _is_json(media_type: str) -> bool:
-    """Whether this is JSON in UTF-8 of the FHIR version spoken here."""
-    return _essence(media_type) in _JSON and _is_spoken(media_type)
-
-
-def _is_wanted(media_range: str) -> bool:
-    """Whether an item of an Accept header can be answered."""
-    if _parameters(media_range).get("q", "1").strip("0.") == "":
-        return False
-    return (_essence(media_range) in _JSON or _essence(media_range) in _ANYTHING) and _is_spoken(media_range)
-
-
-def _is_spoken(media_type: str) -> bool:
-    parameters = _parameters(media_type)
-    version = parameters.get("fhirversion", _VERSION)
-    charset = parameters.get("charset", "utf-8").lower()
-    return (version == _VERSION or version.startswith(f"{_VERSION}.")) and charset in ("utf-8", "utf8")
-
-
-def _parameters(media_type: str) -> dict[str, str]:
-    """The parameters of a media type: `fhirVersion=4.0` as {"fhirversion": "4.0"}."""
-    if ";" not in media_type:
-        return {}
-    items = (item.partition("=") for item in media_type.split(";")[1:])
-    return {name.strip().lower(): value.strip().strip('"') for name, _, value in items}
-
-
-def _not_acceptable(place: str, asked: str) -> Exception:
-    return refuse(
+def _not_acceptable(place: str, asked: str) -> NoReturn:
+    raise refuse(
         406,
         "not-supported",
         "not-acceptable",
-        f"'{asked}' is not a format this server answers in; it answers application/fhir+json.",
+        f"'{asked}' is not a format this server answers in; it answers application/fhir+json and application/fhir+xml.",
         place,
     )
 

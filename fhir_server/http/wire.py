@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#Status-Codes
 """
 
 import asyncio
+import contextlib
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,16 +15,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.context import Context
-from fhir_server.fhir import json
+from fhir_server.fhir import json, xml
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
 from fhir_server.http.exchange import Exchange
+from fhir_server.http.formats import Format
 from fhir_server.interactions.reply import Reply
 
 log = logging.getLogger("fhir_server.http")
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
 
-FHIR_JSON = "application/fhir+json; charset=utf-8"
+_LINGER_SECONDS = 2.0
+
+_FHIR = "application/fhir+json"
 
 
 class Endpoint:
@@ -37,22 +41,27 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = self._context()
+        exchange = None
         try:
             exchange = Exchange(context, scope, receive)
             async with asyncio.timeout(context.settings.request_seconds):
                 response = await self._answer(exchange)
         except FhirError as error:
-            response = refusal(error)
+            response = refusal(error, exchange)
         except TimeoutError:
             issue = Issue("timeout", "out-of-time", "The request took too long and was given up.")
-            response = refusal(FhirError(503, [issue], {"Retry-After": "2"}))
+            response = refusal(FhirError(503, [issue], {"Retry-After": "2"}), exchange)
         except Exception as error:  # the boundary: whatever else failed is a fault of ours, told without its insides
             # A message may quote personal data: only the kind of failure and the places in our code are logged.
             log.error("%s in %s\n%s", type(error).__name__, scope.get("route"), _places(error))
-            response = refusal(refuse(500, "exception", "internal", "The server failed; the failure has been logged."))
+            told = refuse(500, "exception", "internal", "The server failed; the failure has been logged.")
+            response = refusal(told, exchange)
         if scope["method"] == "HEAD":
             response = Response(status_code=response.status_code, headers=dict(response.headers))
-        await response(scope, receive, send)
+        if response.headers.get("connection") == "close":
+            await _send_and_linger(response, receive, send)
+        else:
+            await response(scope, receive, send)
 
     async def _answer(self, exchange: Exchange) -> Response:
         handler = self._handlers.get(exchange.method)
@@ -60,6 +69,7 @@ class Endpoint:
             allowed = ", ".join(sorted((*self._handlers, "OPTIONS")))
             if exchange.method == "OPTIONS":
                 return Response(status_code=204, headers={"Allow": allowed})
+            exchange.negotiate()
             raise FhirError(
                 405,
                 [
@@ -71,13 +81,27 @@ class Endpoint:
                 ],
                 {"Allow": allowed},
             )
-        exchange.require_json_answer()
+        exchange.negotiate()
         return respond(exchange, await handler(exchange))
+
+
+async def _send_and_linger(response: Response, receive: Receive, send: Send) -> None:
+    """Answer a request whose body was not read to its end, then pass over what still comes for a moment.
+
+    A connection closed at once would be reset, and clients that are still sending would never see the answer.
+    """
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                continue
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def respond(exchange: Exchange, reply: Reply) -> Response:
     """The HTTP answer for a reply, by the request's conditions and preferences."""
-    headers = dict(reply.headers)
+    headers = {"vary": "Accept", **dict(reply.headers)}
     if reply.version is not None:
         headers["etag"] = f'W/"{reply.version}"'
     if reply.updated is not None:
@@ -91,21 +115,40 @@ def respond(exchange: Exchange, reply: Reply) -> Response:
         body = _preferred(exchange, reply)
     if body is None:
         return Response(status_code=reply.status, headers=headers)
-    if exchange.pretty and reply.media_type == "application/fhir+json":
-        body = json.pretty(body)
-    headers["content-type"] = FHIR_JSON if reply.media_type == "application/fhir+json" else reply.media_type
+    headers["content-type"] = reply.media_type
+    if reply.media_type == _FHIR:
+        # What a write has done can no longer be refused.
+        strict = exchange.method in ("GET", "HEAD")
+        body, headers["content-type"] = _in_format(body, exchange, strict)
     return Response(body, reply.status, headers)
 
 
-def refusal(error: FhirError) -> Response:
-    """The HTTP answer for a failure: its status and OperationOutcome."""
-    headers = {"content-type": FHIR_JSON, **error.headers}
-    return Response(json.dump(operation_outcome(error.issues)), error.status, headers)
+def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:
+    """The HTTP answer for a failure: its status and OperationOutcome, in the format the exchange has settled on."""
+    body = json.dump(operation_outcome(error.issues))
+    media_type = Format.JSON.value
+    if exchange is not None:
+        body, media_type = _in_format(body, exchange, strict=False)
+    return Response(body, error.status, {"content-type": media_type, **error.headers})
 
 
 def http_date(updated: int) -> str:
     """Microseconds since 1970 as an HTTP date (whole seconds)."""
     return format_datetime(datetime.fromtimestamp(updated // 1_000_000, UTC), usegmt=True)
+
+
+def _in_format(body: bytes, exchange: Exchange, strict: bool) -> tuple[bytes, str]:
+    """FHIR JSON in the format and layout asked for, with its media type.
+
+    Where a string holds a character that XML has not: FhirError 406 if `strict`, else JSON after all.
+    """
+    if exchange.format is Format.XML:
+        try:
+            return xml.to_xml(body, exchange.pretty), Format.XML.value
+        except FhirError:
+            if strict:
+                raise
+    return json.pretty(body) if exchange.pretty else body, Format.JSON.value
 
 
 def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:

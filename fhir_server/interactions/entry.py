@@ -97,6 +97,8 @@ def _led(expression: str, place: str) -> str:
         return expression
     if expression in _HEADERS:
         return f"{place}.request.{_HEADERS[expression]}"
+    if expression.startswith("patch"):
+        return f"{place}.resource.data"
     head, dot, rest = expression.partition(".")
     return f"{place}.resource{dot}{rest}" if head in RESOURCE_TYPES else f"{place}.request.url"
 
@@ -125,6 +127,10 @@ def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) ->
         )
     if resource_id is not None and not legal_id(resource_id):
         raise made.refuse(400, "value", "malformed-id", f"'{resource_id}' cannot be an id.", "request.url")
+    limit = context.settings.max_bundle if resource_type == "Bundle" else context.settings.max_resource
+    if len(body) > limit:
+        text = f"The resource has {len(body)} bytes; at most {limit} are accepted."
+        raise made.refuse(413, "too-long", "resource-too-large", text, "resource")
     if method in ("POST", "PUT") and made.resource is None:
         raise made.refuse(400, "required", "missing-resource", f"A {method} needs a resource.", "resource")
     return made

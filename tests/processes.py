@@ -1,0 +1,33 @@
+"""The processes a server under test is made of, as /proc tells them (Linux)."""
+
+import os
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def below(process: int) -> dict[int, list[str]]:
+    """The command lines of all descendants of a process, by their ids."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue  # it ended meanwhile
+    found: dict[int, list[str]] = {}
+    pending = [process]
+    while pending:
+        parent = pending.pop()
+        for child in (each for each, of in parents.items() if of == parent):
+            try:
+                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            pending.append(child)
+    return found
+
+
+def memory(process: int) -> int:
+    """Resident memory of a process in bytes."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
