@@ -15,11 +15,11 @@ from types import MappingProxyType
 from fhir_server.caller import Predicate
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import claims, failures
-from fhir_server.store.claims import LostClaim, Ticket
+from fhir_server.store.claims import Conditional, LostClaim, Ticket
 from fhir_server.store.database import Conflict, Database
 from fhir_server.store.documents import version_key
 from fhir_server.store.driver import Session
-from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Write
+from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Stored, Write
 from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
 from fhir_server.store.versions import Versions, load
@@ -52,7 +52,7 @@ class Commit:
         for _ in range(LOOKS):
             tickets, matched = await self._look(predicate, writes)
             if len(matched) == len(writes):
-                return list(matched.values())
+                return [matched[number] for number in range(len(writes))]
             attempt = _Attempt(self.database, self.search, predicate, writes, also, tickets, matched)
             try:
                 return await self.database.transaction(attempt.run, self._landed)
@@ -64,19 +64,16 @@ class Commit:
         self, predicate: Predicate, writes: Sequence[Write]
     ) -> tuple[dict[int, Ticket], dict[int, Committed]]:
         """By the number of the write: the tickets of conditional creates, and those that found their resource."""
-        tickets: dict[int, Ticket] = {}
-        matched: dict[int, Committed] = {}
-        for number, write in enumerate(writes):
-            if isinstance(write, Delete) or write.unless is None:
-                continue
-            found = await claims.look(self.database, self.search, predicate(write.type), write, write.unless)
-            if isinstance(found, Ticket):
-                tickets[number] = found
-            elif write.must_create:
-                raise ClaimTaken
-            else:
-                matched[number] = Committed(found, "matched")
-        return tickets, matched
+        wanted = _conditional(writes)
+        if not wanted:
+            return {}, {}
+        found = await claims.look(self.database, self.search, predicate, wanted)
+        tickets = {number: each for number, each in found.items() if isinstance(each, Ticket)}
+        if any(wanted[number][0].must_create for number in found.keys() - tickets.keys()):
+            raise ClaimTaken
+        return tickets, {
+            number: Committed(each, "matched") for number, each in found.items() if isinstance(each, Stored)
+        }
 
     async def _landed(self, results: list[Committed]) -> bool:
         """Whether a commit whose reply was lost is stored: its first change is there, with its very instant."""
@@ -106,11 +103,9 @@ class _Attempt:
     matched: dict[int, Committed]
 
     async def run(self, session: Session) -> list[Committed]:
-        for number, ticket in self.tickets.items():
-            create = self.writes[number]
-            if not isinstance(create, Delete) and create.unless is not None:
-                visible = self.predicate(create.type)
-                await claims.take(self.database, self.search, session, visible, create, ticket, create.unless)
+        if self.tickets:
+            wanted = _conditional(self.writes)
+            await claims.take(self.database, self.search, session, self.predicate, wanted, self.tickets)
         open_writes = [write for number, write in enumerate(self.writes) if number not in self.matched]
         before = await load(self.database, session, open_writes)
         versions = Versions(before, self.predicate, before.instant(self.database.clock()))
@@ -145,6 +140,15 @@ class _Attempt:
                     raise Conflict
         outbox = {"_id": secrets.token_hex(12), "lu": versions.updated, "c": versions.changes}
         await self.database.collection("outbox").insert_one(outbox, session=session)
+
+
+def _conditional(writes: Sequence[Write]) -> dict[int, Conditional]:
+    """The writes with a precondition, by their number."""
+    return {
+        number: (write, write.unless)
+        for number, write in enumerate(writes)
+        if not isinstance(write, Delete) and write.unless is not None
+    }
 
 
 def _require_distinct(writes: Sequence[Write]) -> None:
