@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     page_size: int = Field(50, gt=0, description="Rows on a search page when _count is absent.")
     max_page_size: int = Field(1_000, gt=0, description="A larger _count is lowered to this.")
     request_seconds: float = Field(30.0, gt=0, description="Longest time one request may take, in seconds.")
+    conditional_delete_multiple: bool = Field(
+        False, description="Whether a conditional delete may delete several resources; otherwise it is refused (412)."
+    )
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")

@@ -39,9 +39,9 @@ class Operation:
     source: int = 0
     destination: int = 0
 
-    def refuse(self, code: str, detail: str, text: str) -> FhirError:
-        """A FhirError 400 about this operation."""
-        return refuse(400, code, detail, text, self.place)
+    def refuse(self, status: int, code: str, detail: str, text: str) -> FhirError:
+        """A FhirError about this operation."""
+        return refuse(status, code, detail, text, self.place)
 
 
 def parse(parameters: dict[str, Any]) -> tuple[Operation, ...]:
@@ -102,7 +102,7 @@ def _add(resource: dict[str, Any], operation: Operation) -> None:
         return
     if owner.children(operation.name):
         text = f"{operation.path.text}.{operation.name} is there already; replace it."
-        raise operation.refuse("duplicate", "element-present", text)
+        raise operation.refuse(400, "duplicate", "element-present", text)
     locations.put(owner, member, value, beside)
 
 
@@ -118,7 +118,7 @@ def _delete(resource: dict[str, Any], operation: Operation) -> None:
     if found:
         location = _one(operation, found)
         if location.parent is None:
-            raise operation.refuse("invalid", "whole-resource", "A patch cannot delete the resource itself.")
+            raise operation.refuse(400, "invalid", "whole-resource", "A patch cannot delete the resource itself.")
         locations.remove(location)
 
 
@@ -126,7 +126,7 @@ def _replace(resource: dict[str, Any], operation: Operation) -> None:
     location = _one(operation, operation.path.of(resource))
     owner = location.parent
     if owner is None:
-        raise operation.refuse("invalid", "whole-resource", "A patch cannot replace the resource itself.")
+        raise operation.refuse(400, "invalid", "whole-resource", "A patch cannot replace the resource itself.")
     name = next(name for name, element in owner.definitions().items() if location.member in element.names())
     member, value, beside = _content(operation, owner, name, operation.value or {})
     if member != location.member:
@@ -152,8 +152,8 @@ def _one(operation: Operation, found: list[Location]) -> Location:
     path = operation.path.text
     if found:
         text = f"{path} names {len(found)} elements; one is needed."
-        raise operation.refuse("multiple-matches", "several-elements", text)
-    raise operation.refuse("not-found", "no-element", f"There is nothing at {path}.")
+        raise operation.refuse(400, "multiple-matches", "several-elements", text)
+    raise operation.refuse(400, "not-found", "no-element", f"There is nothing at {path}.")
 
 
 def _listed(resource: dict[str, Any], operation: Operation) -> tuple[Location, str]:
@@ -161,7 +161,7 @@ def _listed(resource: dict[str, Any], operation: Operation) -> tuple[Location, s
     owner = _one(operation, operation.path.owners(resource))
     name = operation.path.name or ""
     if not _many(owner, name):
-        raise operation.refuse("invalid", "not-a-list", f"{operation.path.text} is not a list.")
+        raise operation.refuse(400, "invalid", "not-a-list", f"{operation.path.text} is not a list.")
     return owner, name
 
 
@@ -172,7 +172,7 @@ def _many(owner: Location, member: str) -> bool:
 def _require_index(operation: Operation, index: int, count: int) -> None:
     if index >= count:
         text = f"{operation.path.text} has no position {index}."
-        raise operation.refuse("value", "no-position", text)
+        raise operation.refuse(400, "value", "no-position", text)
 
 
 def _content(
@@ -183,7 +183,7 @@ def _content(
         element = owner.definitions()[name]
     except KeyError:
         text = f"{owner.kind} has no element {name}."
-        raise operation.refuse("structure", "unknown-element", text) from None
+        raise operation.refuse(400, "structure", "unknown-element", text) from None
     given = next((key for key in part if key.startswith(("value", "_value"))), None)
     if given is None and "resource" in part:
         return name, part["resource"], None
@@ -197,7 +197,7 @@ def _content(
     if kind is None or not _fits(kind, suffix):
         possible = ", ".join(element.types)
         text = f"{name} of {owner.kind} cannot be a {suffix}; it can be {possible}."
-        raise operation.refuse("value", "wrong-type", text)
+        raise operation.refuse(400, "value", "wrong-type", text)
     return member, value, beside
 
 
@@ -207,7 +207,7 @@ def _anonymous(
     """Content given part by part, as for elements that have no type name of their own."""
     kinds = owner.definitions()[name].types
     if len(kinds) > 1 or locations.is_primitive(kinds[0]):
-        raise operation.refuse("value", "wrong-type", f"The value of {name} has no type.")
+        raise operation.refuse(400, "value", "wrong-type", f"The value of {name} has no type.")
     content: dict[str, Any] = {}
     made = Location(content, kinds[0], owner, name)
     for inner in part.get("part", []):
@@ -215,11 +215,11 @@ def _anonymous(
         if _many(made, member):
             locations.insert(made, member, value, beside, len(made.children(member)))
         elif member in content or f"_{member}" in content:
-            raise operation.refuse("duplicate", "element-present", f"{name} may have one {inner['name']}.")
+            raise operation.refuse(400, "duplicate", "element-present", f"{name} may have one {inner['name']}.")
         else:
             locations.put(made, member, value, beside)
     if not content:
-        raise operation.refuse("required", "missing-part", f"The value of {name} is empty.")
+        raise operation.refuse(400, "required", "missing-part", f"The value of {name} is empty.")
     return name, content, None
 
 

@@ -5,15 +5,17 @@ https://hl7.org/fhir/R4/http.html#summary
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
+from fhir_server.http import formats
 from fhir_server.http.exchange import Exchange, form_pairs
 from fhir_server.http.wire import Endpoint, Handler
-from fhir_server.interactions import batch, capabilities, history, reads, search, writes
+from fhir_server.interactions import batch, capabilities, conditional, history, patches, reads, search, writes
 from fhir_server.interactions.incoming import known_type, require_valid
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations import arguments
@@ -31,22 +33,27 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
     ]
 
     async def metadata(exchange: Exchange) -> Reply:
-        return capabilities.statement(exchange.context.settings.base, offered)
+        return capabilities.statement(exchange.context.settings, offered)
 
     async def operation(exchange: Exchange) -> Reply:
         return await _operation(exchange, registry)
 
+    conditionally: dict[str, Handler] = {
+        "PUT": _conditional_update,
+        "PATCH": _conditional_patch,
+        "DELETE": _conditional_delete,
+    }
     call: dict[str, Handler] = {"GET": operation, "POST": operation}
     table: list[tuple[str, dict[str, Handler]]] = [
         ("/fhir/{type}/{id}/${operation}", call),
         ("/fhir/{type}/${operation}", call),
         ("/fhir/{type}/_history", {"GET": _type_history}),
         ("/fhir/{type}/_search", {"POST": _search}),
-        ("/fhir/{type}/{id}", {"GET": _read, "PUT": _update, "DELETE": _delete}),
+        ("/fhir/{type}/{id}", {"GET": _read, "PUT": _update, "PATCH": _patch, "DELETE": _delete}),
         ("/fhir/metadata", {"GET": metadata}),
         ("/fhir/_history", {"GET": _system_history}),
         ("/fhir/${operation}", call),
-        ("/fhir/{type}", {"GET": _search, "POST": _create}),
+        ("/fhir/{type}", {"GET": _search, "POST": _create, **conditionally}),
         ("/fhir/{type}/{id}/_history", {"GET": _instance_history}),
         ("/fhir/{type}/{id}/_history/{version}", {"GET": _vread}),
         ("/fhir", {"POST": _batch}),
@@ -111,6 +118,65 @@ async def _delete(exchange: Exchange) -> Reply:
     )
 
 
+async def _patch(exchange: Exchange) -> Reply:
+    resource_type = known_type(exchange.path["type"])
+    _no_parameters(exchange)
+    return await patches.patch(
+        exchange.context,
+        exchange.caller,
+        exchange.predicate,
+        resource_type,
+        exchange.path["id"],
+        await _change(exchange),
+        exchange.headers.get("if-match"),
+    )
+
+
+async def _conditional_update(exchange: Exchange) -> Reply:
+    resource_type = known_type(exchange.path["type"])
+    return await conditional.update(
+        exchange.context,
+        exchange.caller,
+        exchange.predicate,
+        resource_type,
+        urlencode(exchange.parameters),
+        await _resource_body(exchange, resource_type),
+        exchange.headers.get("if-match"),
+        exchange.headers.get("if-none-match"),
+    )
+
+
+async def _conditional_patch(exchange: Exchange) -> Reply:
+    resource_type = known_type(exchange.path["type"])
+    return await conditional.patch(
+        exchange.context,
+        exchange.caller,
+        exchange.predicate,
+        resource_type,
+        urlencode(exchange.parameters),
+        await _change(exchange),
+        exchange.headers.get("if-match"),
+    )
+
+
+async def _conditional_delete(exchange: Exchange) -> Reply:
+    return await conditional.delete(
+        exchange.context,
+        exchange.caller,
+        exchange.predicate,
+        exchange.path["type"],
+        urlencode(exchange.parameters),
+        exchange.headers.get("if-match"),
+    )
+
+
+async def _change(exchange: Exchange) -> patches.Patch:
+    limit = exchange.context.settings.max_resource
+    if formats.named(exchange.headers.get("content-type", "")) is formats.Format.XML:
+        return patches.of_body("application/fhir+json", await exchange.resource(limit))
+    return patches.of_body(exchange.media_type, await exchange.body(limit))
+
+
 async def _search(exchange: Exchange) -> Reply:
     pairs = exchange.pairs
     if exchange.method == "POST":
@@ -125,8 +191,7 @@ async def _search(exchange: Exchange) -> Reply:
 
 
 async def _batch(exchange: Exchange) -> Reply:
-    exchange.require_json_body()
-    body = await exchange.body(exchange.context.settings.max_bundle)
+    body = await exchange.resource(exchange.context.settings.max_bundle)
     minimal = exchange.prefer.get("return") == "minimal"
     return await batch.bundle(exchange.context, exchange.caller, exchange.predicate, body, exchange.lenient, minimal)
 
@@ -172,8 +237,7 @@ async def _call(
         given = arguments.from_query(exchange.parameters, definition)
     else:
         _no_parameters(exchange)
-        exchange.require_json_body()
-        sent = await exchange.body(settings.max_bundle)
+        sent = await exchange.resource(settings.max_bundle)
         resource = json.parse(sent) if sent.strip() else {"resourceType": "Parameters"}
         require_valid(resource)
         given = arguments.from_resource(resource, definition)
@@ -192,9 +256,8 @@ async def _call(
 
 
 async def _resource_body(exchange: Exchange, resource_type: str) -> bytes:
-    exchange.require_json_body()
     settings = exchange.context.settings
-    return await exchange.body(settings.max_bundle if resource_type == "Bundle" else settings.max_resource)
+    return await exchange.resource(settings.max_bundle if resource_type == "Bundle" else settings.max_resource)
 
 
 async def _nowhere(exchange: Exchange) -> Reply:

@@ -12,7 +12,7 @@ from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
-from fhir_server.interactions import answers, reads, search, transaction, writes
+from fhir_server.interactions import answers, conditional, patches, reads, search, transaction, writes
 from fhir_server.interactions.entry import Entry, query_pairs, take_apart, within
 from fhir_server.interactions.incoming import require_valid
 from fhir_server.interactions.reply import Reply
@@ -88,8 +88,20 @@ async def perform(context: Context, caller: Caller, predicate: Predicate, entry:
             return await writes.update(
                 context, caller, predicate, entry.type, entry.id, entry.body, entry.if_match, entry.if_none_match
             )
+        case "PUT", None, str() as criteria:
+            return await conditional.update(
+                context, caller, predicate, entry.type, criteria, entry.body, entry.if_match, entry.if_none_match
+            )
+        case "PATCH", str(), None:
+            change = patches.of_resource(entry.resource)
+            return await patches.patch(context, caller, predicate, entry.type, entry.id, change, entry.if_match)
+        case "PATCH", None, str() as criteria:
+            change = patches.of_resource(entry.resource)
+            return await conditional.patch(context, caller, predicate, entry.type, criteria, change, entry.if_match)
         case "DELETE", str(), None:
             return await writes.delete(context, caller, predicate, entry.type, entry.id, entry.if_match)
+        case "DELETE", None, str() as criteria:
+            return await conditional.delete(context, caller, predicate, entry.type, criteria, entry.if_match)
         case _:
             text = f"{entry.method} is not possible at this address inside a Bundle."
             raise entry.refuse(400, "not-supported", "unsupported-request", text, "request")

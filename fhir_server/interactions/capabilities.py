@@ -10,14 +10,19 @@ from typing import Any, NamedTuple
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from fhir_server import __version__
+from fhir_server.context import Settings
 from fhir_server.fhir.params import parameters
+from fhir_server.interactions import patches
 from fhir_server.interactions.reply import Reply
 from profiles.definitions import RESOURCE_TYPES
 
 RELEASED = "2026-11-23"
 """The day this version's capabilities last changed."""
 
-_TYPE_INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type")
+_TYPE_INTERACTIONS = (
+    *("read", "vread", "update", "patch", "delete"),
+    *("history-instance", "history-type", "create", "search-type"),
+)
 _SYSTEM_INTERACTIONS = ("batch", "transaction", "history-system")
 
 
@@ -30,13 +35,14 @@ class Offered(NamedTuple):
     system: bool
 
 
-def statement(base: str, offered: Iterable[Offered]) -> Reply:
-    """200 with the CapabilityStatement of the server at this base."""
-    return Reply(200, _statement(base, tuple(offered)))
+def statement(settings: Settings, offered: Iterable[Offered]) -> Reply:
+    """200 with the CapabilityStatement of the server with these settings."""
+    conditional_delete = "multiple" if settings.conditional_delete_multiple else "single"
+    return Reply(200, _statement(settings.base, tuple(offered), conditional_delete))
 
 
 @lru_cache(maxsize=4)
-def _statement(base: str, offered: tuple[Offered, ...]) -> bytes:
+def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str) -> bytes:
     authored = CapabilityStatement.model_validate(
         {
             "resourceType": "CapabilityStatement",
@@ -47,11 +53,12 @@ def _statement(base: str, offered: tuple[Offered, ...]) -> bytes:
             "software": {"name": "FHIR server for vaccination", "version": __version__},
             "implementation": {"description": "Vaccination records, eligibility and proof", "url": base},
             "fhirVersion": "4.0.1",
-            "format": ["json", "application/fhir+json"],
+            "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
+            "patchFormat": list(patches.FORMATS),
             "rest": [
                 {
                     "mode": "server",
-                    "resource": [_resource(resource_type, offered) for resource_type in sorted(RESOURCE_TYPES)],
+                    "resource": [_resource(each, offered, conditional_delete) for each in sorted(RESOURCE_TYPES)],
                     "interaction": [{"code": code} for code in _SYSTEM_INTERACTIONS],
                     **_operations(operation for operation in offered if operation.system),
                 }
@@ -62,7 +69,7 @@ def _statement(base: str, offered: tuple[Offered, ...]) -> bytes:
     return body.encode()
 
 
-def _resource(resource_type: str, offered: tuple[Offered, ...]) -> dict[str, Any]:
+def _resource(resource_type: str, offered: tuple[Offered, ...], conditional_delete: str) -> dict[str, Any]:
     return {
         "type": resource_type,
         "interaction": [{"code": code} for code in _TYPE_INTERACTIONS],
@@ -71,8 +78,8 @@ def _resource(resource_type: str, offered: tuple[Offered, ...]) -> dict[str, Any
         "updateCreate": True,
         "conditionalCreate": True,
         "conditionalRead": "full-support",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": True,
+        "conditionalDelete": conditional_delete,
         "searchParam": [
             {"name": name, "type": parameter.type} for name, parameter in sorted(parameters(resource_type).items())
         ],

@@ -3,17 +3,19 @@
 https://hl7.org/fhir/R4/http.html#trules
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions import answers, batch, search
+from fhir_server.interactions import answers, batch, conditional, patches
+from fhir_server.interactions.again import again
+from fhir_server.interactions.conditional import Found
 from fhir_server.interactions.entry import Entry, identities, query_pairs, take_apart, within
-from fhir_server.interactions.incoming import entries_of
+from fhir_server.interactions.incoming import Incoming, entries_of
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.interactions.writes import (
     claim,
@@ -23,18 +25,26 @@ from fhir_server.interactions.writes import (
     reply_to,
     require_same_id,
 )
-from fhir_server.store.records import ClaimTaken, Create, Delete, Selection, Update, Write
-
-_ATTEMPTS = 5
+from fhir_server.store.records import ClaimTaken, Create, Delete, Update, Write
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """An entry with the identity it acts on. `found`: it is already there, nothing is to be created."""
+    """An entry with the identity it acts on. `found`: it is already there, nothing is to be created. `looked` is what
+    its criteria found; `patched` the outcome of its patch, links not yet resolved."""
 
     entry: Entry
     id: str | None
     found: bool = False
+    looked: Found | None = None
+    patched: Update | None = None
+
+    @property
+    def links(self) -> Iterable[tuple[str, str, str]]:
+        """The links that this entry brings."""
+        if self.patched is None:
+            return rewrite.links(self.entry.resource) if self.entry.resource is not None else ()
+        return rewrite.links(json.parse(self.patched.body))
 
 
 async def run(
@@ -51,16 +61,16 @@ async def run(
     A read looks at what the writes left. One that finds nothing fails alone: the writes are done by then.
     """
     entries = _understood(context, take_apart(context, found, body, {}), lenient)
-    for _ in range(_ATTEMPTS):
+
+    async def attempt() -> list[bundles.Entry] | None:
         try:
             return await _attempt(context, caller, predicate, entries, lenient, minimal)
         except ClaimTaken:
             # Between looking and writing somebody created what an entry asked for: its id differs from the one that
             # other entries would refer to, so everything is resolved afresh.
-            continue
-    raise entries[0].refuse(
-        409, "conflict", "busy", "Others kept creating what this transaction creates conditionally; send it again."
-    )
+            return None
+
+    return await again(attempt, stale_too=all(entry.if_match is None for entry in entries))
 
 
 async def _attempt(
@@ -107,14 +117,14 @@ def _understood(context: Context, taken: Sequence[Entry | FhirError], lenient: b
         raise FhirError(status, [issue for error in failed for issue in error.issues])
     entries = [entry for entry in taken if isinstance(entry, Entry)]
     for entry in entries:
-        if entry.method not in batch.ORDER or entry.method == "PATCH":
+        if entry.method not in batch.ORDER:
             raise entry.refuse(400, "not-supported", "unsupported-request", f"{entry.method} is not possible here.")
         if entry.type is None or (entry.method == "POST" and (entry.id or entry.criteria is not None)):
             raise entry.refuse(
                 400, "not-supported", "unsupported-url", "This address is not possible here.", "request.url"
             )
-        if entry.resource is not None and entry.resource.get("resourceType") != entry.type:
-            text = f"The address takes a {entry.type}; the resource is a {entry.resource.get('resourceType')}."
+        if entry.method in ("POST", "PUT") and (entry.resource or {}).get("resourceType") != entry.type:
+            text = f"The address takes a {entry.type}; the resource is a {(entry.resource or {}).get('resourceType')}."
             raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
         if entry.method in ("GET", "HEAD") and entry.id is None:
             settings = context.settings
@@ -131,29 +141,42 @@ async def _identify(context: Context, caller: Caller, predicate: Predicate, entr
     if entry.method in ("GET", "HEAD"):
         return _Step(entry, entry.id)
     criteria = entry.if_none_exist if entry.method == "POST" else entry.criteria
-    if criteria is None:
-        return _Step(entry, entry.id or new_id())
-    present = await _match(context, caller, predicate, entry, entry.type or "", criteria)
+    looked = None
+    if criteria is not None:
+        looked = await _look(context, caller, predicate, entry, entry.type or "", criteria)
+    present = looked.stored.id if looked is not None and looked.stored is not None else None
     if entry.method == "POST":
         return _Step(entry, present or new_id(), present is not None)
+    if entry.method == "PATCH":
+        return await _patched(context, caller, predicate, entry, looked)
     sent = entry.resource.get("id") if entry.resource is not None else None
-    return _Step(entry, present or (sent if isinstance(sent, str) else new_id()))
+    return _Step(entry, entry.id or present or (sent if isinstance(sent, str) else new_id()), looked=looked)
 
 
-async def _match(
-    context: Context, caller: Caller, predicate: Predicate, entry: Entry, resource_type: str, criteria: str
-) -> str | None:
-    """The id of the one match, None without one; FhirError 412 for several."""
+async def _patched(context: Context, caller: Caller, predicate: Predicate, entry: Entry, looked: Found | None) -> _Step:
+    """The step of a patch, done to what is there now. FhirError as of a patch that comes alone."""
     try:
-        wanted = query.criteria(resource_type, criteria, context.settings.base)
-        where = await search.resolve(context, caller, predicate, wanted)
+        change = patches.of_resource(entry.resource)
+        if looked is None:
+            stored = await context.store.read(caller, predicate, entry.type or "", entry.id or "")
+        elif looked.stored is not None:
+            stored = looked.stored
+        else:
+            raise conditional.nothing(entry.type or "", entry.criteria or "")
+        update = patches.changed(context, stored, change, expected_version(entry.if_match))
     except FhirError as error:
         raise within(error, entry.expression) from None
-    page = await context.store.search(caller, predicate, Selection(resource_type, where, limit=2))
-    if len(page.rows) > 1:
-        text = f"'{criteria}' matches several {resource_type} resources; one is needed."
-        raise entry.refuse(412, "multiple-matches", "several-matches", text)
-    return page.rows[0].id if page.rows else None
+    return _Step(entry, stored.id, looked=looked, patched=update)
+
+
+async def _look(
+    context: Context, caller: Caller, predicate: Predicate, entry: Entry, resource_type: str, criteria: str
+) -> Found:
+    """What the criteria find; FhirError 412 for several matches."""
+    try:
+        return await conditional.find(context, caller, predicate, resource_type, criteria)
+    except FhirError as error:
+        raise within(error, entry.expression) from None
 
 
 async def _names(context: Context, caller: Caller, predicate: Predicate, steps: Sequence[_Step]) -> dict[str, str]:
@@ -161,12 +184,10 @@ async def _names(context: Context, caller: Caller, predicate: Predicate, steps: 
     names = {
         step.entry.full_url: f"{step.entry.type}/{step.id}"
         for step in steps
-        if step.entry.full_url and step.entry.method in ("POST", "PUT")
+        if step.entry.full_url and step.entry.method in ("POST", "PUT", "PATCH")
     }
     for step in steps:
-        if step.entry.resource is None:
-            continue
-        for _, kind, text in rewrite.links(step.entry.resource):
+        for _, kind, text in step.links:
             if kind != "Reference" or text in names:
                 continue
             if text.startswith(("urn:uuid:", "urn:oid:")):
@@ -174,27 +195,36 @@ async def _names(context: Context, caller: Caller, predicate: Predicate, steps: 
                 raise step.entry.refuse(400, "not-found", "unresolved-reference", refusal, "resource")
             if references.is_conditional(text):
                 resource_type, _, criteria = text.partition("?")
-                present = await _match(context, caller, predicate, step.entry, resource_type, criteria)
-                if present is None:
+                looked = await _look(context, caller, predicate, step.entry, resource_type, criteria)
+                if looked.stored is None:
                     refusal = f"The conditional reference '{text}' matches nothing."
                     raise step.entry.refuse(412, "not-found", "unresolved-reference", refusal, "resource")
-                names[text] = f"{resource_type}/{present}"
+                names[text] = f"{resource_type}/{looked.stored.id}"
     return names
 
 
 def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
     entry, resource_id, resource_type = step.entry, step.id or "", step.entry.type or ""
+    stored = step.looked.stored if step.looked is not None else None
     try:
         expected = expected_version(entry.if_match)
         if entry.method == "DELETE":
-            return Delete(resource_type, resource_id, expected)
-        body = rewrite.rewrite(entry.body, names)
-        entries = entries_of(context, json.parse(body), resource_id)
+            # Found by criteria: only in the very version that satisfied them.
+            return Delete(resource_type, resource_id, stored.version if stored and expected is None else expected)
+        body = rewrite.rewrite(entry.body if step.patched is None else step.patched.body, names)
+        resource = json.parse(body)
+        if step.patched is not None:
+            return replace(step.patched, body=body, entries=entries_of(context, resource, resource_id))
+        if step.looked is not None:
+            incoming = Incoming(resource_type, resource, body)
+            only_new = must_be_new(entry.if_none_match)
+            write = conditional.write(context, step.looked, incoming, resource_id, expected, only_new)
+            return replace(write, must_create=True)
+        entries = entries_of(context, resource, resource_id)
         if entry.method == "POST":
             unless = claim(context, resource_type, entry.if_none_exist) if entry.if_none_exist is not None else None
             return Create(resource_type, resource_id, body, entries, unless, must_create=True)
-        if entry.criteria is None or (entry.resource or {}).get("id") is not None:
-            require_same_id((entry.resource or {}).get("id"), resource_id, f"{resource_type}.id")
+        require_same_id(resource.get("id"), resource_id, f"{resource_type}.id")
         only_new = must_be_new(entry.if_none_match)
         return Update(resource_type, resource_id, body, entries, expected, may_replace=not only_new)
     except FhirError as error:

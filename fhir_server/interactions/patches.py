@@ -1,0 +1,128 @@
+"""Patch: a change to a resource, as JSON Patch or FHIRPath Patch.
+
+https://hl7.org/fhir/R4/http.html#patch
+"""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.fhir import fhirpath_patch, json, json_patch, splice
+from fhir_server.fhir.outcome import refuse
+from fhir_server.interactions.again import again
+from fhir_server.interactions.incoming import accept, entries_of, known_type, require_valid
+from fhir_server.interactions.reply import Reply
+from fhir_server.interactions.writes import expected_version, reply_to
+from fhir_server.store.records import Stored, Update
+from fhir_server.store.versions import stale
+
+JSON_PATCH = "application/json-patch+json"
+FORMATS = (JSON_PATCH, "application/fhir+json")
+"""Media types of patches, as the CapabilityStatement lists them."""
+
+_PARAMETERS = frozenset({"application/fhir+json", "application/json", "text/json"})
+
+Patch = Callable[[dict[str, Any], int], dict[str, Any]]
+"""(resource, most bytes) -> the changed resource, which need not be valid. FhirError 400, 413; 422: a test failed."""
+
+
+async def patch(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    resource_type: str,
+    resource_id: str,
+    change: Patch,
+    if_match: str | None = None,
+) -> Reply:
+    """200 with the next version.
+
+    FhirError 404, 410; 412 if If-Match names another version; 400 where the patch does not fit the resource, 422 where
+    one of its tests fails or its outcome is not valid. Without If-Match the patch is done to whatever version is the
+    current one when it is stored.
+    """
+    known_type(resource_type)
+
+    async def look() -> Stored:
+        return await context.store.read(caller, predicate, resource_type, resource_id)
+
+    return await patch_found(context, caller, predicate, look, change, if_match)
+
+
+async def patch_found(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    look: Callable[[], Awaitable[Stored]],
+    change: Patch,
+    if_match: str | None,
+) -> Reply:
+    """As `patch`, of the resource that `look` finds; it looks again whenever others were faster."""
+    expected = expected_version(if_match)
+
+    async def attempt() -> Reply:
+        write = changed(context, await look(), change, expected)
+        [committed] = await context.store.commit(caller, predicate, [write])
+        return reply_to(committed)
+
+    return await again(attempt, stale_too=expected is None)
+
+
+def changed(context: Context, stored: Stored, change: Patch, expected: int | None = None) -> Update:
+    """The write that stores the changed resource in place of this very version. Errors as of `patch`."""
+    if stored.raw is None or (expected is not None and expected != stored.version):
+        raise stale(stored.type, stored.id, expected, stored.version)
+    before = json.parse(stored.raw)
+    after = change(before, context.settings.max_resource)
+    if (after.get("resourceType"), after.get("id")) != (stored.type, stored.id):
+        text = "A patch cannot change the type or the id of a resource."
+        raise refuse(400, "invalid", "fixed-element", text, f"{stored.type}.id")
+    incoming = accept(context, stored.type, splice.splice(stored.raw, before, after))
+    entries = entries_of(context, incoming.resource, stored.id)
+    return Update(stored.type, stored.id, incoming.body, entries, stored.version, may_create=False, method="PATCH")
+
+
+def of_body(media_type: str, body: bytes) -> Patch:
+    """The patch in a request's body. FhirError 415 for another media type, 400 for what is no patch."""
+    if media_type == JSON_PATCH:
+        return _of_json(body)
+    if media_type in _PARAMETERS:
+        parameters = json.parse(body)
+        if parameters.get("resourceType") != "Parameters":
+            text = f"A FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}."
+            raise refuse(400, "invalid", "not-a-patch", text)
+        require_valid(parameters)
+        return _of_parameters(parameters)
+    text = f"A patch is sent as {JSON_PATCH} or, in a Parameters resource, as application/fhir+json."
+    raise refuse(415, "not-supported", "unsupported-content-type", text, "Content-Type")
+
+
+def of_resource(resource: dict[str, Any] | None) -> Patch:
+    """The patch in a Bundle's entry: a Parameters resource, or a Binary that holds a JSON Patch. FhirError 400."""
+    if resource is not None and resource.get("resourceType") == "Parameters":
+        require_valid(resource)
+        return _of_parameters(resource)
+    match resource:
+        case {"resourceType": "Binary", "contentType": str(media_type), "data": str(data)} if (
+            media_type.partition(";")[0].strip().lower() == JSON_PATCH
+        ):
+            try:
+                return _of_json(b64decode(data, validate=True))
+            except Base64Error:
+                raise refuse(400, "value", "not-a-patch", "The Binary's data are not base64.", "Binary.data") from None
+        case _:
+            text = f"A patch in a Bundle is a Parameters resource, or a Binary with contentType {JSON_PATCH}."
+            raise refuse(400, "invalid", "not-a-patch", text, "Bundle.entry.resource")
+
+
+def _of_json(body: bytes) -> Patch:
+    operations = json_patch.parse(body)
+    return lambda resource, limit: json_patch.apply(resource, operations, limit)
+
+
+def _of_parameters(parameters: dict[str, Any]) -> Patch:
+    operations = fhirpath_patch.parse(parameters)
+    return lambda resource, limit: fhirpath_patch.apply(resource, operations)
