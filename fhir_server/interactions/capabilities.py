@@ -81,7 +81,9 @@ def _resource(resource_type: str, offered: tuple[Offered, ...], conditional_dele
         "conditionalUpdate": True,
         "conditionalDelete": conditional_delete,
         "searchParam": [
-            {"name": name, "type": parameter.type} for name, parameter in sorted(parameters(resource_type).items())
+            {"name": name, "type": parameter.type}
+            for name, parameter in sorted(parameters(resource_type).items())
+            if parameter.type != "special"
         ],
         **_operations(operation for operation in offered if {resource_type, "Resource"} & operation.types),
     }

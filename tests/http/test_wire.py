@@ -17,7 +17,7 @@ from tests.http.answers import patient, put, refused
         "text/json",
         "*/*",
         "application/*",
-        "application/fhir+xml;q=0.9, application/fhir+json;q=0.1",
+        "text/turtle;q=0.9, application/fhir+json;q=0.1",
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     ],
 )
@@ -32,7 +32,7 @@ async def test_accept(client: httpx.AsyncClient, accept: str) -> None:
 )
 async def test_format_wins_over_accept(client: httpx.AsyncClient, value: str) -> None:
     await put(client, patient("wire-1"))
-    answer = await client.get(f"Patient/wire-1?_format={value}", headers={"accept": "application/fhir+xml"})
+    answer = await client.get(f"Patient/wire-1?_format={value}", headers={"accept": "text/turtle"})
     assert answer.status_code == 200
 
 
