@@ -29,6 +29,10 @@ _CLOSE = {"Connection": "close"}
 class Exchange:
     """One request. Raises FhirError as soon as something about it is not acceptable."""
 
+    format = Format.JSON
+    pretty = False
+    """The answer's format and whether it is indented, as `negotiate` settles them."""
+
     def __init__(self, context: Context, scope: Scope, receive: Receive) -> None:
         self.context = context
         self.method: str = scope["method"]
@@ -38,8 +42,6 @@ class Exchange:
         self._receive = receive
         self.caller: Caller = DEVELOPER
         self.predicate: Predicate = allow_all
-        self.format = Format.JSON
-        self.pretty = False
         if len(scope["raw_path"]) + len(self._query) > _MAX_URL:
             raise refuse(
                 414, "too-long", "url-too-long", f"The address has more than {_MAX_URL} bytes; use POST _search."

@@ -12,10 +12,10 @@ _is_quality = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?").fullmatch
 
 
 class Format(Enum):
-    """A format by its media type, as answers name it."""
+    """A format by the short name `_format` has for it."""
 
-    JSON = "application/fhir+json; charset=utf-8"
-    XML = "application/fhir+xml; charset=utf-8"
+    JSON = "json"
+    XML = "xml"
 
 
 _NAMES = {

@@ -28,6 +28,8 @@ Handler = Callable[[Exchange], Awaitable[Reply]]
 _LINGER_SECONDS = 2.0
 
 _FHIR = "application/fhir+json"
+FHIR_JSON = f"{_FHIR}; charset=utf-8"
+FHIR_XML = "application/fhir+xml; charset=utf-8"
 
 
 class Endpoint:
@@ -101,7 +103,8 @@ async def _send_and_linger(response: Response, receive: Receive, send: Send) -> 
 
 def respond(exchange: Exchange, reply: Reply) -> Response:
     """The HTTP answer for a reply, by the request's conditions and preferences."""
-    headers = {"vary": "Accept", **dict(reply.headers)}
+    headers = dict(reply.headers)
+    headers["vary"] = "Accept"
     if reply.version is not None:
         headers["etag"] = f'W/"{reply.version}"'
     if reply.updated is not None:
@@ -117,18 +120,16 @@ def respond(exchange: Exchange, reply: Reply) -> Response:
         return Response(status_code=reply.status, headers=headers)
     headers["content-type"] = reply.media_type
     if reply.media_type == _FHIR:
-        # What a write has done can no longer be refused.
-        strict = exchange.method in ("GET", "HEAD")
-        body, headers["content-type"] = _in_format(body, exchange, strict)
+        body, headers["content-type"] = _in_format(body, exchange, reply.status)
     return Response(body, reply.status, headers)
 
 
 def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:
     """The HTTP answer for a failure: its status and OperationOutcome, in the format the exchange has settled on."""
     body = json.dump(operation_outcome(error.issues))
-    media_type = Format.JSON.value
+    media_type = FHIR_JSON
     if exchange is not None:
-        body, media_type = _in_format(body, exchange, strict=False)
+        body, media_type = _in_format(body, exchange, error.status)
     return Response(body, error.status, {"content-type": media_type, **error.headers})
 
 
@@ -137,18 +138,19 @@ def http_date(updated: int) -> str:
     return format_datetime(datetime.fromtimestamp(updated // 1_000_000, UTC), usegmt=True)
 
 
-def _in_format(body: bytes, exchange: Exchange, strict: bool) -> tuple[bytes, str]:
+def _in_format(body: bytes, exchange: Exchange, status: int) -> tuple[bytes, str]:
     """FHIR JSON in the format and layout asked for, with its media type.
 
-    Where a string holds a character that XML has not: FhirError 406 if `strict`, else JSON after all.
+    FhirError 406 where a string of what was read holds a character that XML has not. What a write has done can no
+    longer be refused, and a refusal has to be told: they are answered in JSON then.
     """
     if exchange.format is Format.XML:
         try:
-            return xml.to_xml(body, exchange.pretty), Format.XML.value
+            return xml.to_xml(body, exchange.pretty), FHIR_XML
         except FhirError:
-            if strict:
+            if status == 200 and exchange.method in ("GET", "HEAD"):
                 raise
-    return json.pretty(body) if exchange.pretty else body, Format.JSON.value
+    return json.pretty(body) if exchange.pretty else body, FHIR_JSON
 
 
 def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:

@@ -70,6 +70,22 @@ async def test_what_one_format_writes_the_other_reads(client: httpx.AsyncClient)
     assert [entry["resource"]["status"] for entry in versions["entry"]] == ["final", "amended", "final"]
 
 
+async def test_patch_in_xml(client: httpx.AsyncClient) -> None:
+    address = await create(client, OBSERVATION)
+    parts = "".join(
+        f'<part><name value="{name}"/><value{kind} value="{value}"/></part>'
+        for name, kind, value in (
+            ("type", "Code", "replace"),
+            ("path", "String", "Observation.status"),
+            ("value", "Code", "amended"),
+        )
+    )
+    patch = f'<Parameters {NAMESPACE}><parameter><name value="operation"/>{parts}</parameter></Parameters>'
+    assert resource(await client.patch(address, content=patch, headers=XML))["status"] == "amended"
+    told = refused(await client.patch(address, content=patch.replace("operation", "op&amp;"), headers=XML), 400)
+    assert told.code == "invalid"
+
+
 async def test_preferences(client: httpx.AsyncClient) -> None:
     minimal = await client.post("Observation", content=OBSERVATION, headers=XML | {"prefer": "return=minimal"})
     assert (minimal.status_code, minimal.content) == (201, b"")
