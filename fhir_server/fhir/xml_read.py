@@ -14,7 +14,7 @@ from fhir_server.fhir.json import DEPTH, dump
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.fhir.xml_div import Div
 from fhir_server.fhir.xml_names import Refused, Scope
-from fhir_server.fhir.xml_slots import FHIR, RESOURCES, XHTML, Kind, Slot, attributes, slots
+from fhir_server.fhir.xml_slots import FHIR, RESOURCES, XHTML, Slot, attributes, slots
 
 _ENCODINGS = frozenset({"UTF-8", "US-ASCII"})
 _SPACE = " \t\r\n"
@@ -107,7 +107,7 @@ class _Reader:
         slot = frame.slots.get(tag) if self.scope.plain else None
         if slot is None or len(given) > 2:
             self.start_other(tag, given)
-        elif slot.kind is Kind.PRIMITIVE and given and given[0] == "value":
+        elif slot.kind == "primitive" and given and given[0] == "value":
             self.place(frame, slot)
             value: Any = given[1]
             if slot.lexeme is not None:
@@ -117,7 +117,7 @@ class _Reader:
             else:
                 frame.value[tag] = value
             self.leaf = slot
-        elif slot.kind is Kind.COMPLEX and not given:
+        elif slot.kind == "complex" and not given:
             self.place(frame, slot)
             self.start_complex(frame, slot, {})
         else:
@@ -129,27 +129,27 @@ class _Reader:
         namespace, name = self.scope.resolve(tag)
         frame = self.frame
         slot = frame.slots.get(name)
-        if slot is None or namespace != (XHTML if slot.kind is Kind.DIV else FHIR):
+        if slot is None or namespace != (XHTML if slot.kind == "div" else FHIR):
             raise self.unknown(namespace, name, slot)
-        if slot.kind is Kind.RESOURCE and frame.value:
+        if slot.kind == "resource" and frame.value:
             raise Refused("several-resources", f"<{name}> follows the one resource that belongs here")
         self.place(frame, slot)
-        if slot.kind is Kind.DIV:
+        if slot.kind == "div":
             self.start_div(tag, given)
             return
-        value = own.pop("value", None) if slot.kind is Kind.PRIMITIVE else None
-        for attribute in own.keys() - (() if slot.kind is Kind.HOLDER else attributes(slot.path)):
+        value = own.pop("value", None) if slot.kind == "primitive" else None
+        for attribute in own.keys() - (() if slot.kind == "holder" else attributes(slot.path)):
             raise Refused("unknown-attribute", f"<{name}> has no attribute '{attribute[:80]}'")
         match slot.kind:
-            case Kind.PRIMITIVE:
+            case "primitive":
                 content = value if value is None or slot.lexeme is None else _lexeme(slot, value)
                 _put(frame, slot, content)
                 self.enter(_Frame(slot, slots("Element"), dict(own)))
-            case Kind.COMPLEX:
+            case "complex":
                 self.start_complex(frame, slot, dict(own))
-            case Kind.HOLDER:
+            case "holder":
                 self.enter(_Frame(slot, RESOURCES, {}))
-            case Kind.RESOURCE:
+            case "resource":
                 resource = frame.value[name] = {"resourceType": name}
                 if frame.slot is not None:
                     _put(self.frames[-2], frame.slot, resource)
@@ -201,7 +201,7 @@ class _Reader:
         assert slot is not None
         for name in frame.uneven:
             _even(value, name)
-        if slot.kind is Kind.PRIMITIVE:
+        if slot.kind == "primitive":
             _attach(self.frame, slot, value)
         elif not value:
             raise Refused("empty-element", f"<{slot.name}> is empty; leave it out")
@@ -210,7 +210,7 @@ class _Reader:
         """Why this element cannot stand here."""
         shown = name[:80]
         if slot is not None:
-            wanted = XHTML if slot.kind is Kind.DIV else FHIR
+            wanted = XHTML if slot.kind == "div" else FHIR
             return Refused("wrong-namespace", f"<{shown}> is not in the namespace {wanted}")
         above = self.frame.slot
         if self.frame.slots is RESOURCES:
@@ -237,7 +237,7 @@ class _Reader:
             assert inner.slot is not None
             found = outer.value.get(inner.slot.name)
             index = f"[{len(found) - 1}]" if isinstance(found, list) else ""
-            if inner.slot.kind is not Kind.RESOURCE or not steps:
+            if inner.slot.kind != "resource" or not steps:
                 steps.append(f"{inner.slot.name}{index}")
         return ".".join(steps)
 

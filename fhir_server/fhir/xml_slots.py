@@ -5,9 +5,8 @@ https://hl7.org/fhir/R4/xml.html
 
 import re
 from collections.abc import Callable, Mapping
-from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -20,14 +19,8 @@ Lexeme = Callable[[str], Any]
 """The JSON value of an attribute's text, None if it has none; numbers as msgspec.Raw, which keeps their digits."""
 
 
-class Kind(Enum):
-    """How a slot's content is written."""
-
-    PRIMITIVE = "a value attribute"
-    COMPLEX = "children"
-    HOLDER = "one resource"
-    RESOURCE = "a resource"
-    DIV = "XHTML"
+Kind = Literal["primitive", "complex", "holder", "resource", "div"]
+"""What an element holds: a value attribute, children, one resource, a resource's children, or XHTML."""
 
 
 class Slot(NamedTuple):
@@ -93,15 +86,15 @@ def attributes(path: str) -> tuple[str, ...]:
 
 
 RESOURCES: Mapping[str, Slot] = {
-    name: Slot(0, name, False, Kind.RESOURCE, name, name, None) for name in sorted(RESOURCE_TYPES)
+    name: Slot(0, name, False, "resource", name, name, None) for name in sorted(RESOURCE_TYPES)
 }
 """What may stand at the root, in `contained` and in `resource`."""
 
 
 def _slot(position: int, name: str, many: bool, type_name: str) -> Slot:
     if type_name == "xhtml":
-        return Slot(position, name, many, Kind.DIV, "", type_name, None)
+        return Slot(position, name, many, "div", "", type_name, None)
     if type_name in PRIMITIVE_TYPES:
-        return Slot(position, name, many, Kind.PRIMITIVE, "Element", type_name, _LEXEMES.get(type_name))
-    kind = Kind.HOLDER if type_name == "Resource" else Kind.COMPLEX
+        return Slot(position, name, many, "primitive", "Element", type_name, _LEXEMES.get(type_name))
+    kind: Kind = "holder" if type_name == "Resource" else "complex"
     return Slot(position, name, many, kind, type_name, type_name, None)

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.fhir.xml_slots import FHIR, Kind, Slot, attributes, slots
+from fhir_server.fhir.xml_slots import FHIR, Slot, attributes, slots
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -59,7 +59,7 @@ def _children(out: list[str], path: str, value: dict[str, Any], pad: str) -> Non
         pad += "  "
     for slot in present:
         name, many, kind = slot.name, slot.many, slot.kind
-        if kind is Kind.PRIMITIVE:
+        if kind == "primitive":
             content, beside = value.get(name), value.get(f"_{name}")
             if not many:
                 _primitive(out, name, content, beside, pad)
@@ -68,11 +68,11 @@ def _children(out: list[str], path: str, value: dict[str, Any], pad: str) -> Non
                     _primitive(out, name, one, other, pad)
             continue
         for one in value[name] if many else (value[name],):
-            if kind is Kind.COMPLEX:
+            if kind == "complex":
                 out.append(f"{pad}<{name}{_attributes(slot.path, one)}>")
                 _children(out, slot.path, one, pad)
                 out.append(f"{pad}</{name}>")
-            elif kind is Kind.HOLDER:
+            elif kind == "holder":
                 out.append(f"{pad}<{name}>")
                 _resource(out, one, "", f"{pad}  " if pad else "")
                 out.append(f"{pad}</{name}>")
@@ -95,7 +95,11 @@ def _primitive(out: list[str], name: str, content: Any, beside: dict[str, Any] |
 
 
 def _attributes(path: str, value: dict[str, Any]) -> str:
-    return "".join(f' {name}="{_text(value[name])}"' for name in attributes(path) if name in value)
+    text = ""
+    for name in attributes(path):
+        if name in value:
+            text += f' {name}="{_text(value[name])}"'
+    return text
 
 
 def _text(value: str | bool) -> str:
@@ -121,7 +125,7 @@ def _members(path: str) -> Mapping[str, Slot | None]:
     members: dict[str, Slot | None] = {"resourceType": None, **dict.fromkeys(attributes(path))}
     for name, slot in slots(path).items():
         members[name] = slot
-        if slot.kind is Kind.PRIMITIVE:
+        if slot.kind == "primitive":
             members[f"_{name}"] = slot
     return members
 

@@ -29,7 +29,7 @@ _CLOSE = {"Connection": "close"}
 class Exchange:
     """One request. Raises FhirError as soon as something about it is not acceptable."""
 
-    format = Format.JSON
+    format: Format = "json"
     pretty = False
     """The answer's format and whether it is indented, as `negotiate` settles them."""
 
@@ -111,7 +111,7 @@ class Exchange:
         FhirError 415 for other media types (none declared is JSON), 400 for XML that is not FHIR's, and as of `body`.
         """
         declared = self.headers.get("content-type")
-        format = Format.JSON if declared is None else formats.named(declared)
+        format = "json" if declared is None else formats.named(declared)
         if format is None:
             raise refuse(
                 415,
@@ -122,7 +122,7 @@ class Exchange:
                 "Content-Type",
             )
         body = await self.body(limit)
-        return xml.from_xml(body) if format is Format.XML and body else body
+        return xml.from_xml(body) if format == "xml" and body else body
 
     @property
     def media_type(self) -> str:

@@ -4,23 +4,19 @@ https://hl7.org/fhir/R4/http.html#mime-type
 """
 
 import re
-from enum import Enum
 from functools import lru_cache
+from typing import Literal
 
 _VERSION = "4.0"
 _is_quality = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?").fullmatch
 
+Format = Literal["json", "xml"]
 
-class Format(Enum):
-    """A format by the short name `_format` has for it."""
-
-    JSON = "json"
-    XML = "xml"
-
-
-_NAMES = {
-    **dict.fromkeys(("application/fhir+json", "application/json", "text/json", "json"), Format.JSON),
-    **dict.fromkeys(("application/fhir+xml", "application/xml", "text/xml", "xml"), Format.XML),
+_FORMATS: tuple[Format, ...] = ("json", "xml")
+_NAMES: dict[str, Format] = {
+    name: format
+    for format in _FORMATS
+    for name in (f"application/fhir+{format}", f"application/{format}", f"text/{format}", format)
 }
 _RANGES = {"*/*": 1, "text/*": 2, "application/*": 2}
 # Browsers ask for HTML and know XML; a person reads JSON more easily.
@@ -54,7 +50,7 @@ def negotiated(accept: str) -> Format | None:
         quality = float(weight) if _is_quality(weight) else 1.0
         for format, specificity in _covered(essence(item)).items():
             found[format] = max(found.get(format, (0, 0.0, 0)), (specificity, quality, -position))
-    ranked = [(quality, specificity, place, f is Format.JSON, f) for f, (specificity, quality, place) in found.items()]
+    ranked = [(quality, specificity, place, f == "json", f) for f, (specificity, quality, place) in found.items()]
     best = max((rank for rank in ranked if rank[0] > 0), key=lambda rank: rank[:4], default=None)
     return best and best[4]
 
@@ -62,8 +58,8 @@ def negotiated(accept: str) -> Format | None:
 def _covered(media_range: str) -> dict[Format, int]:
     """The formats in a media range, and how specific it is about them."""
     if media_range in _RANGES:
-        return dict.fromkeys(Format, _RANGES[media_range])
-    format = Format.JSON if media_range == _READ_AS_JSON else _NAMES.get(media_range)
+        return dict.fromkeys(_FORMATS, _RANGES[media_range])
+    format: Format | None = "json" if media_range == _READ_AS_JSON else _NAMES.get(media_range)
     return {format: 3} if format is not None else {}
 
 

@@ -172,7 +172,7 @@ async def _conditional_delete(exchange: Exchange) -> Reply:
 
 async def _change(exchange: Exchange) -> patches.Patch:
     limit = exchange.context.settings.max_resource
-    if formats.named(exchange.headers.get("content-type", "")) is formats.Format.XML:
+    if formats.named(exchange.headers.get("content-type", "")) == "xml":
         return patches.of_body("application/fhir+json", await exchange.resource(limit))
     return patches.of_body(exchange.media_type, await exchange.body(limit))
 

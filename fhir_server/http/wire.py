@@ -18,7 +18,6 @@ from fhir_server.context import Context
 from fhir_server.fhir import json, xml
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
 from fhir_server.http.exchange import Exchange
-from fhir_server.http.formats import Format
 from fhir_server.interactions.reply import Reply
 
 log = logging.getLogger("fhir_server.http")
@@ -144,7 +143,7 @@ def _in_format(body: bytes, exchange: Exchange, status: int) -> tuple[bytes, str
     FhirError 406 where a string of what was read holds a character that XML has not. What a write has done can no
     longer be refused, and a refusal has to be told: they are answered in JSON then.
     """
-    if exchange.format is Format.XML:
+    if exchange.format == "xml":
         try:
             return xml.to_xml(body, exchange.pretty), FHIR_XML
         except FhirError:
