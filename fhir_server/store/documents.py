@@ -6,9 +6,10 @@ Current version, in the collection of its type:
     {_id: id, vid, lu, h, m, raw, tk, st, rk, d, so, pt, org, lb}
 Superseded version or tombstone, in the history twin:
     {_id: "id/version", rid: id, vid, lu, m, raw, tk, st, rk, d, pt, org, lb}
-`vid` version, `lu` microseconds since 1970 (UTC), `h` 32-bit hash of the id (it never changes, so windows of it walk a
-whole type without losing or doubling a row), `m` the HTTP method, `raw` the answer's bytes (null in a tombstone). A
-tombstone keeps the index entries of what it deleted, so the access predicate decides on it, too.
+`so` has {a, z}, lowest and highest, and only {a} where they are the same; `vid` version, `lu` microseconds since 1970
+(UTC), `h` 32-bit hash of the id (it never changes, so windows of it walk a whole type and lose or double no row),
+`m` the HTTP method, `raw` the answer's bytes (null in a tombstone). A tombstone keeps the index entries of what it
+deleted, so the access predicate decides on it, too.
 """
 
 from hashlib import blake2b
@@ -47,6 +48,7 @@ def current(stored: Stored, entries: Entries) -> Document:
         "m": stored.method,
         "raw": stored.raw,
         **entries.document(),
+        "so": {name: {"a": span["a"]} if span["a"] == span["z"] else span for name, span in entries.so.items()},
     }
 
 
@@ -80,7 +82,7 @@ def stored(resource_type: str, document: Document) -> Stored:
         resource_type,
         document.get("rid") or document["_id"],
         document["vid"],
-        document["lu"],
+        int(document["lu"]),
         document["raw"],
         document["m"],
     )

@@ -40,6 +40,8 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "feed": (("t", "_id"), ("at",)),
     "members": (("g", "n"), ("m",)),
     "leases": (),
+    "jobs": (("due",),),
+    "job_pieces": (),
     "meta": (),
 }
 ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})

@@ -12,7 +12,7 @@ from fhir_server.store import ways
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES, RAW, stored
 from fhir_server.store.driver import Document, Pipeline, Session
-from fhir_server.store.plan import NATURAL, Candidate, candidates, order, remainder
+from fhir_server.store.plan import COUNTED, NATURAL, Candidate, candidates, order, remainder
 from fhir_server.store.records import Page, Selection
 from fhir_server.store.statistics import Statistics
 from fhir_server.store.ways import ALLOWED, BUDGET, SECONDS, Rows, too_costly
@@ -21,8 +21,8 @@ FOUND = 100_000
 """Documents an index may find for one query; each costs about 5 microseconds, 15 where they are sorted."""
 SMALL = 2_000
 """A type, or a number of hits, that needs no thought."""
-SLOW = 0.03
-"""Seconds after which a beginning that was expected to be short is counted, so that next time another is chosen."""
+SORTABLE = 48
+"""Documents up to which it is cheaper to sort them whole than to sort their places and fetch a page."""
 AT_ONCE = 1_000
 """Rows read at a time where only their keys are wanted."""
 
@@ -80,6 +80,8 @@ class Search:
             if len(chosen.firsts) == 1:
                 return await self._counted(resource_type, [{"$match": chosen.firsts[0]}, *rest])
             return len(await self._distinct(resource_type, chosen, rest))
+        if not rest:
+            return await self._counted(resource_type, [{"$match": {}}])
         if size > FOUND:
             raise too_costly(resource_type)
         started, total, windows = time.monotonic(), 0, max(1, size // BUDGET)
@@ -99,7 +101,7 @@ class Search:
         return found
 
     async def _counted(self, resource_type: str, pipeline: Pipeline) -> int:
-        found = await self.database.rows(resource_type, [*pipeline, {"$count": "n"}])
+        found = await self.database.rows(resource_type, [*pipeline, COUNTED])
         return int(found[0]["n"]) if found else 0
 
     async def _documents(self, rows: Rows) -> list[Document]:
@@ -108,7 +110,8 @@ class Search:
         kind = selection.type
         size = await self.statistics.size(kind)
         chosen = await self._choose(kind, selection.where, size)
-        hits = size if chosen is None else self._expected(kind, chosen, size)
+        known = self.statistics.known(kind, chosen) if chosen is not None else size
+        hits = min(size, SMALL) if known is None else known
         if rows.order is NATURAL and (chosen is None or hits > SMALL):
             if chosen is not None and chosen.shape == "equality":
                 return await ways.walk(self.database, rows, chosen, hits)
@@ -124,9 +127,9 @@ class Search:
             return await ways.recent(self.database, rows)
         if hits > (ALLOWED if chosen is None else FOUND):
             raise too_costly(kind)
-        started = time.monotonic()
-        documents = await ways.gather(self.database, rows, chosen)
-        if chosen is not None and rows.session is None and time.monotonic() - started > SLOW:
+        documents = await ways.gather(self.database, rows, chosen, known is not None and known > SORTABLE)
+        if chosen is not None and known is None and len(documents) == rows.wanted and rows.session is None:
+            # Next time it is known whether that were many.
             await self.statistics.hits(kind, chosen)
         return documents
 

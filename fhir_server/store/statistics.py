@@ -1,6 +1,9 @@
-"""Statistics: how many documents a first stage finds, remembered for a while; they choose between ways, never results.
+"""Statistics: about how many documents a beginning finds, remembered for a while; they choose ways, never results.
 
 https://hl7.org/fhir/R4/search.html#errors
+
+Equalities are counted in a window of `h` that holds about SAMPLE documents, ranges by how many of SAMPLE documents
+satisfy them; where that finds only a few, all are counted, because then they are few.
 """
 
 import time
@@ -12,16 +15,15 @@ import msgspec
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES
 from fhir_server.store.match import Match
-from fhir_server.store.plan import Candidate
+from fhir_server.store.plan import COUNTED, Candidate
 
 SIZE_SECONDS = 30.0
 HITS_SECONDS = 600.0
 REMEMBERED = 10_000
-SAMPLE = 64
-"""Equalities are counted in one window of `h` out of this many; fewer than FEW there, and all are counted."""
-FEW = 16
+SAMPLE = 256
+FEW = 8
 LISTED = 8
-"""A list of more equalities than this is not counted beforehand."""
+"""Of a longer list of equalities, each is taken for one document."""
 
 
 @dataclass
@@ -32,8 +34,13 @@ class Statistics:
     _counts: OrderedDict[bytes, tuple[float, int]] = field(default_factory=OrderedDict)
 
     async def size(self, collection: str) -> int:
-        """About how many documents the collection holds; exact where they are few."""
-        return await self._remembered(collection, {}, SIZE_SECONDS)
+        """How many documents the collection holds."""
+        key = _key(collection, {})
+        count = self._look(key)
+        if count is None:
+            count = await self._counted(collection, {})
+            self._keep(key, count, SIZE_SECONDS)
+        return count
 
     def known(self, collection: str, candidate: Candidate) -> int | None:
         """The documents the candidate was last seen to find; None where any part of it was not counted lately."""
@@ -46,42 +53,48 @@ class Statistics:
         return total
 
     async def hits(self, collection: str, candidate: Candidate) -> int:
-        """About how many documents the candidate finds; counted now where it is not known."""
-        firsts: list[Match] = []
+        """About how many documents the candidate finds; estimated now where it is not known."""
+        total = 0
         for first in candidate.firsts:
-            ((name, value),) = first.items()
-            listed = value.get("$in") if isinstance(value, dict) else None
-            if listed is None:
-                firsts.append(first)
-            elif name == "_id" or len(listed) > LISTED:
-                return len(listed) * len(candidate.firsts)
-            else:
-                firsts += [{name: each} for each in listed]
-        return sum([await self._remembered(collection, first, HITS_SECONDS) for first in firsts])
+            key = _key(collection, first)
+            count = self._look(key)
+            if count is None:
+                count = await self._estimate(collection, first)
+                self._keep(key, count, HITS_SECONDS)
+            total += count
+        return total
 
-    async def _remembered(self, collection: str, first: Match, seconds: float) -> int:
-        key = _key(collection, first)
-        count = self._look(key)
-        if count is None:
-            count = await self._count(collection, first)
-            self._counts[key] = (time.monotonic() + seconds, count)
-            while len(self._counts) > REMEMBERED:
-                self._counts.popitem(last=False)
-        return count
+    async def _estimate(self, collection: str, first: Match) -> int:
+        ((name, value),) = first.items()
+        listed: list[str] | None = value.get("$in") if isinstance(value, dict) else None
+        if listed is not None:
+            if name == "_id" or len(listed) > LISTED:
+                return len(listed)
+            return sum([await self._estimate(collection, {name: each}) for each in listed])
+        size = await self.size(collection)
+        if size > SAMPLE * 4:
+            window = {"$gte": 0, "$lt": HASHES * SAMPLE // size}
+            if not isinstance(value, dict):
+                found = await self._counted(collection, {**first, "h": window})
+            else:
+                tested = first if name == "lu" else {name: {"$elemMatch": value}}
+                found = await self._counted(collection, {"h": window}, tested)
+            if found >= FEW:
+                return found * size // SAMPLE
+        return await self._counted(collection, first)
 
     def _look(self, key: bytes) -> int | None:
         found = self._counts.get(key)
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
-    async def _count(self, collection: str, first: Match) -> int:
-        if not any(isinstance(value, dict) for value in first.values()):
-            sampled = await self._counted(collection, {**first, "h": {"$gte": 0, "$lt": HASHES // SAMPLE}})
-            if sampled >= FEW:
-                return sampled * SAMPLE
-        return await self._counted(collection, first or {"h": {"$gte": 0}})
+    def _keep(self, key: bytes, count: int, seconds: float) -> None:
+        self._counts[key] = (time.monotonic() + seconds, count)
+        self._counts.move_to_end(key)
+        while len(self._counts) > REMEMBERED:
+            self._counts.popitem(last=False)
 
-    async def _counted(self, collection: str, first: Match) -> int:
-        rows = await self.database.rows(collection, [{"$match": first}, {"$count": "n"}])
+    async def _counted(self, collection: str, *matches: Match) -> int:
+        rows = await self.database.rows(collection, [*({"$match": match} for match in matches), COUNTED])
         return int(rows[0]["n"]) if rows else 0
 
 

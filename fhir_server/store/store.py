@@ -23,6 +23,7 @@ from fhir_server.store.database import Database, now
 from fhir_server.store.driver import driver as driver_named
 from fhir_server.store.generations import Generations
 from fhir_server.store.history import History
+from fhir_server.store.jobs import Jobs
 from fhir_server.store.members import Members
 from fhir_server.store.records import Committed, Member, MemberPage, Page, Period, Selection, Stored, Write
 from fhir_server.store.search import Search, joined
@@ -40,6 +41,8 @@ class Store:
 
     database: Database
     types: frozenset[str]
+    jobs: Jobs
+    """Work that outlives its request; a job belongs to the caller who asked for it."""
     _search: Search
     _history: History
     _members: Members
@@ -77,7 +80,7 @@ class Store:
         search = Search(opened, Statistics(opened))
         own = base.rstrip("/")
         members = Members(opened, Commit(opened, search), Generations(opened, own), own)
-        return cls(opened, kept, search, History(opened), members, sequencer)
+        return cls(opened, kept, Jobs(opened), search, History(opened), members, sequencer)
 
     async def close(self) -> None:
         """Stop numbering and close all connections."""

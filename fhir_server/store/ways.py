@@ -7,6 +7,7 @@ fixed instants, so no row is lost or doubled between pages. What costs too much 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -14,7 +15,7 @@ from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
-from fhir_server.store.plan import NATURAL, Candidate, Order, remainder
+from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, Candidate, Order, remainder
 from fhir_server.store.records import Selection
 
 BUDGET = 20_000
@@ -40,18 +41,40 @@ class Rows:
         return self.selection.limit + 1
 
 
-async def gather(database: Database, rows: Rows, chosen: Candidate | None) -> list[Document]:
-    """Everything the index finds, filtered, sorted and cut; in parts where a list is long."""
-    selection = rows.selection
+async def gather(database: Database, rows: Rows, chosen: Candidate | None, many: bool) -> list[Document]:
+    """Everything the index finds, filtered, sorted and cut; in parts where a list is long.
+
+    Where `many` are found, they are sorted by themselves and only the page is fetched.
+    """
+    selection, order = rows.selection, rows.order
     firsts = chosen.firsts if chosen is not None else ({"h": {"$gte": 0}},)
-    tail = [*remainder(selection.where, chosen), *rows.order.stages(selection.after, rows.wanted, rows.keep)]
-    if len(firsts) == 1:
-        return await database.rows(selection.type, [{"$match": firsts[0]}, *tail], rows.session)
+    rest = remainder(selection.where, chosen)
+    tail = order.stages(selection.after, rows.wanted, rows.keep)
+    if many:
+        tail = order.places(selection.after, rows.wanted)
     merged: dict[str, Document] = {}
     for first in firsts:
-        found = await database.rows(selection.type, [{"$match": first}, *tail], rows.session)
+        found = await database.rows(selection.type, [{"$match": first}, *rest, *tail], rows.session)
         merged.update({document["_id"]: document for document in found})
-    return rows.order.sorted(merged.values())[: rows.wanted]
+    page = list(merged.values()) if len(firsts) == 1 else order.sorted(merged.values())[: rows.wanted]
+    if not many:
+        return page
+    fetched = await _fetched(database, rows, page)
+    return await gather(database, rows, chosen, many=False) if fetched is None else fetched
+
+
+async def _fetched(database: Database, rows: Rows, places: Sequence[Document]) -> list[Document] | None:
+    """The documents of these places; None where one was deleted or ceased to satisfy the condition meanwhile."""
+    found: dict[str, Document] = {}
+    rest = remainder(rows.selection.where)
+    for start in range(0, len(places), IDS_AT_ONCE):
+        first = {"_id": {"$in": [place["_id"] for place in places[start : start + IDS_AT_ONCE]]}}
+        pipeline = [{"$match": first}, *rest, {"$project": rows.keep}]
+        for document in await database.rows(rows.selection.type, pipeline, rows.session):
+            found[document["_id"]] = document
+    if len(found) < len(places):
+        return None
+    return [{**place, **found[place["_id"]]} for place in places]
 
 
 async def walk(database: Database, rows: Rows, chosen: Candidate | None, expected: int) -> list[Document]:
@@ -101,8 +124,15 @@ async def recent(database: Database, rows: Rows) -> list[Document]:
         if not exhausted and (cut is None or (edge is not None and (cut >= edge if descending else cut <= edge))):
             continue
         window = _window(edge, cut, descending, after is not None)
-        tail = rows.order.stages(after, wanted - len(found), rows.keep)
-        found += await database.rows(selection.type, [{"$match": {"lu": window}}, *rest, *tail], rows.session)
+        begin = [{"$match": {"lu": window}}, *rest]
+        places = await database.rows(
+            selection.type, [*begin, *rows.order.places(after, wanted - len(found))], rows.session
+        )
+        fetched = await _fetched(database, rows, places)
+        if fetched is None:
+            tail = rows.order.stages(after, wanted - len(found), rows.keep)
+            fetched = await database.rows(selection.type, [*begin, *tail], rows.session)
+        found += fetched
         if len(found) >= wanted or exhausted:
             return found
         looked_at += step
