@@ -129,7 +129,7 @@ def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:
     media_type = FHIR_JSON
     if exchange is not None:
         body, media_type = _in_format(body, exchange, error.status)
-    return Response(body, error.status, {"content-type": media_type, **error.headers})
+    return Response(body, error.status, {"content-type": media_type, "vary": "Accept", **error.headers})
 
 
 def http_date(updated: int) -> str:
