@@ -1,6 +1,7 @@
 """`check` answers any JSON value with issues, never with an exception."""
 
 import copy
+import resource
 from typing import Any
 
 import pytest
@@ -68,3 +69,12 @@ def _well_formed(resource: Any) -> None:
         assert issue.code and issue.detail and issue.text
         assert len(issue.expression) <= 1
         assert not issue.expression or not issue.expression[0].startswith(".")
+
+
+def test_a_long_namespace_is_not_copied_into_every_name() -> None:
+    names = " ".join(f'a:x{number}=""' for number in range(5_000))
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml" xmlns:a="{"u" * 100_000}" {names}>x</div>'
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    [issue] = check({"resourceType": "Basic", "text": {"status": "generated", "div": div}, "code": {"text": "a"}})
+    assert issue.detail == "unsafe-narrative"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
