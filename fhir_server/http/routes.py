@@ -12,10 +12,20 @@ from starlette.routing import BaseRoute, Route
 from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
-from fhir_server.http import formats
 from fhir_server.http.exchange import Exchange, form_pairs
 from fhir_server.http.wire import Endpoint, Handler
-from fhir_server.interactions import batch, capabilities, conditional, history, patches, reads, search, writes
+from fhir_server.interactions import (
+    batch,
+    capabilities,
+    compartments,
+    conditional,
+    history,
+    paging,
+    patches,
+    reads,
+    search,
+    writes,
+)
 from fhir_server.interactions.incoming import known_type, require_valid
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations import arguments
@@ -56,6 +66,9 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         ("/fhir/{type}", {"GET": _search, "POST": _create, **conditionally}),
         ("/fhir/{type}/{id}/_history", {"GET": _instance_history}),
         ("/fhir/{type}/{id}/_history/{version}", {"GET": _vread}),
+        ("/fhir/{type}/{id}/*", {"GET": _compartment}),
+        ("/fhir/{owner}/{id}/{type}", {"GET": _search}),
+        ("/fhir/{owner}/{id}/{type}/_search", {"POST": _search}),
         ("/fhir", {"POST": _batch}),
         ("/fhir/", {"POST": _batch}),
         ("/fhir/{rest:path}", dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _nowhere)),
@@ -64,17 +77,22 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
 
 
 async def _read(exchange: Exchange) -> Reply:
-    _no_parameters(exchange)
+    path = exchange.path
     return await reads.read(
-        exchange.context, exchange.caller, exchange.predicate, exchange.path["type"], exchange.path["id"]
+        exchange.context, exchange.caller, exchange.predicate, path["type"], path["id"], exchange.parameters
     )
 
 
 async def _vread(exchange: Exchange) -> Reply:
-    _no_parameters(exchange)
     path = exchange.path
     return await reads.vread(
-        exchange.context, exchange.caller, exchange.predicate, path["type"], path["id"], path["version"]
+        exchange.context,
+        exchange.caller,
+        exchange.predicate,
+        path["type"],
+        path["id"],
+        path["version"],
+        exchange.parameters,
     )
 
 
@@ -172,9 +190,9 @@ async def _conditional_delete(exchange: Exchange) -> Reply:
 
 async def _change(exchange: Exchange) -> patches.Patch:
     limit = exchange.context.settings.max_resource
-    if formats.named(exchange.headers.get("content-type", "")) == "xml":
-        return patches.of_body("application/fhir+json", await exchange.resource(limit))
-    return patches.of_body(exchange.media_type, await exchange.body(limit))
+    if exchange.media_type == patches.JSON_PATCH:
+        return patches.of_json(await exchange.body(limit))
+    return patches.of_parameters(await exchange.resource(limit))
 
 
 async def _search(exchange: Exchange) -> Reply:
@@ -185,9 +203,16 @@ async def _search(exchange: Exchange) -> Reply:
                 415, "not-supported", "unsupported-content-type", f"A search by POST takes {_FORM}.", "Content-Type"
             )
         pairs = pairs + form_pairs(await exchange.body(exchange.context.settings.max_resource))
+    path = exchange.path
+    owner = (known_type(path["owner"]), path["id"]) if "owner" in path else None
     return await search.search(
-        exchange.context, exchange.caller, exchange.predicate, exchange.path["type"], pairs, exchange.lenient
+        exchange.context, exchange.caller, exchange.predicate, path["type"], pairs, exchange.lenient, owner
     )
+
+
+async def _compartment(exchange: Exchange) -> Reply:
+    owner = (exchange.path["type"], exchange.path["id"])
+    return await compartments.search(exchange.context, exchange.caller, exchange.predicate, owner, exchange.parameters)
 
 
 async def _batch(exchange: Exchange) -> Reply:
@@ -233,8 +258,13 @@ async def _call(
     settings = exchange.context.settings
     raw = exchange.method == "POST" and exchange.media_type in row.accepts
     body = await exchange.body(settings.max_upload) if raw else b""
+    token = None
     if raw or exchange.method == "GET":
-        given = arguments.from_query(exchange.parameters, definition)
+        pairs = exchange.parameters
+        if row.paged:
+            token = next((value for name, value in pairs if name == paging.PARAMETER), None)
+            pairs = [pair for pair in pairs if pair[0] != paging.PARAMETER]
+        given = arguments.from_query(pairs, definition)
     else:
         _no_parameters(exchange)
         sent = await exchange.resource(settings.max_bundle)
@@ -252,6 +282,7 @@ async def _call(
         exchange.media_type,
         exchange.language,
         exchange.prefer,
+        token,
     )
 
 

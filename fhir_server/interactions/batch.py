@@ -75,13 +75,15 @@ async def perform(context: Context, caller: Caller, predicate: Predicate, entry:
     if entry.type is None:
         raise entry.refuse(400, "not-supported", "unsupported-url", "The entry names no resource type.", "request.url")
     match entry.method, entry.id, entry.criteria:
-        case "GET" | "HEAD", str(), None if entry.version is not None:
-            return await reads.vread(context, caller, predicate, entry.type, entry.id, entry.version)
-        case "GET" | "HEAD", str(), None if not entry.history:
-            return await reads.read(context, caller, predicate, entry.type, entry.id)
+        case "GET" | "HEAD", str(), criteria if entry.version is not None:
+            pairs = query_pairs(criteria or "")
+            return await reads.vread(context, caller, predicate, entry.type, entry.id, entry.version, pairs)
+        case "GET" | "HEAD", str(), criteria if not entry.history:
+            pairs = query_pairs(criteria or "")
+            return await reads.read(context, caller, predicate, entry.type, entry.id, pairs)
         case "GET" | "HEAD", None, criteria if not entry.history:
             pairs = query_pairs(criteria or "")
-            return await search.search(context, caller, predicate, entry.type, pairs, lenient)
+            return await search.search(context, caller, predicate, entry.type, pairs, lenient, entry.owner)
         case "POST", None, None:
             return await writes.create(context, caller, predicate, entry.type, entry.body, entry.if_none_exist)
         case "PUT", str(), None:

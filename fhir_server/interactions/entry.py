@@ -33,7 +33,10 @@ _HEADERS = {"If-Match": "ifMatch", "If-None-Match": "ifNoneMatch", "If-None-Exis
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`number` is the entry's place; `type`, `id` and `criteria` come from request.url (`Patient?identifier=..`)."""
+    """`number` is the entry's place; `type`, `id` and `criteria` come from request.url (`Patient?identifier=..`).
+
+    `owner` is whose compartment is searched: of `Patient/1/Immunization` it is `("Patient", "1")`.
+    """
 
     number: int
     method: str
@@ -48,6 +51,7 @@ class Entry:
     if_none_exist: str | None
     resource: dict[str, Any] | None
     body: bytes
+    owner: tuple[str, str] | None = None
 
     @property
     def expression(self) -> str:
@@ -116,12 +120,16 @@ def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) ->
     history = "_history" in segments
     version = segments[3] if len(segments) == 4 and segments[2] == "_history" else None
     resource_id = segments[1] if len(segments) > 1 and not segments[1].startswith(("_", "$")) else None
+    owner = None
+    if resource_type is not None and resource_id is not None and len(segments) == 3 and segments[2][0] not in "_$*":
+        owner, resource_type, resource_id = (resource_type, resource_id), known_type(segments[2]), None
     made = Entry(
         number, method, resource_type, resource_id, version, history, criteria if question else None,
         entry.get("fullUrl"), request.get("ifMatch"), request.get("ifNoneMatch"), request.get("ifNoneExist"),
-        entry.get("resource"), body,
+        entry.get("resource"), body, owner,
     )  # fmt: skip
-    if any(segment.startswith("$") for segment in segments) or len(segments) > 4:
+    elsewhere = len(segments) > 2 and not history and (owner is None or method not in ("GET", "HEAD"))
+    if elsewhere or any(segment.startswith("$") for segment in segments) or len(segments) > 4:
         raise made.refuse(
             400, "not-supported", "unsupported-url", f"'{url}' cannot be called in a Bundle.", "request.url"
         )

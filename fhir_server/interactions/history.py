@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/http.html#history
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
@@ -46,10 +45,10 @@ async def history(
         caller, predicate, resource_type, resource_id,
         since=asked.since, at=asked.at, limit=asked.count, after=position,
     )  # fmt: skip
-    links = {"self": _address(address, asked.understood)}
+    links = {"self": paging.address(address, asked.understood)}
     if page.next is not None:
         token = paging.issue(context, caller, bound, page.next)
-        links["next"] = _address(address, [*asked.understood, (paging.PARAMETER, token)])
+        links["next"] = paging.address(address, [*asked.understood, (paging.PARAMETER, token)])
     total = len(page.rows) if page.next is None and position is None else None
     return Reply(200, answers.history(context.settings.base, page.rows, links, total))
 
@@ -83,7 +82,3 @@ def _span(name: str, text: str) -> tuple[int, int]:
 
 def _malformed(name: str, error: ValueError) -> FhirError:
     return refuse(400, "value", "invalid-value", f"{name}: {error}.", name)
-
-
-def _address(address: str, pairs: Sequence[tuple[str, str]]) -> str:
-    return f"{address}?{urlencode(pairs)}" if pairs else address

@@ -9,7 +9,8 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -52,6 +53,11 @@ def redeem(context: Context, caller: Caller, pairs: Iterable[tuple[str, str]], t
     if found.expires < context.clock() // 1_000_000:
         raise refuse(400, "expired", "page-expired", "This page link has expired; search again.", PARAMETER)
     return found.position
+
+
+def address(path: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """The address with these parameters."""
+    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def _digest(pairs: Iterable[tuple[str, str]]) -> str:

@@ -20,10 +20,8 @@ from fhir_server.store.records import Stored, Update
 from fhir_server.store.versions import stale
 
 JSON_PATCH = "application/json-patch+json"
-FORMATS = (JSON_PATCH, "application/fhir+json")
+FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
 """Media types of patches, as the CapabilityStatement lists them."""
-
-_PARAMETERS = frozenset({"application/fhir+json", "application/json", "text/json"})
 
 Patch = Callable[[dict[str, Any], int], dict[str, Any]]
 """(resource, most bytes) -> the changed resource, which need not be valid. FhirError 400, 413; 422: a test failed."""
@@ -85,32 +83,31 @@ def changed(context: Context, stored: Stored, change: Patch, expected: int | Non
     return Update(stored.type, stored.id, incoming.body, entries, stored.version, may_create=False, method="PATCH")
 
 
-def of_body(media_type: str, body: bytes) -> Patch:
-    """The patch in a request's body. FhirError 415 for another media type, 400 for what is no patch."""
-    if media_type == JSON_PATCH:
-        return _of_json(body)
-    if media_type in _PARAMETERS:
-        parameters = json.parse(body)
-        if parameters.get("resourceType") != "Parameters":
-            text = f"A FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}."
-            raise refuse(400, "invalid", "not-a-patch", text)
-        require_valid(parameters)
-        return _of_parameters(parameters)
-    text = f"A patch is sent as {JSON_PATCH} or, in a Parameters resource, as application/fhir+json."
-    raise refuse(415, "not-supported", "unsupported-content-type", text, "Content-Type")
+def of_json(body: bytes) -> Patch:
+    """The JSON Patch in a body. FhirError 400 for what is none."""
+    operations = json_patch.parse(body)
+    return lambda resource, limit: json_patch.apply(resource, operations, limit)
+
+
+def of_parameters(body: bytes) -> Patch:
+    """The FHIRPath Patch in a body, FHIR JSON. FhirError 400 for what is none, 422 where it is not valid."""
+    parameters = json.parse(body)
+    if parameters.get("resourceType") != "Parameters":
+        text = f"A FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}."
+        raise refuse(400, "invalid", "not-a-patch", text)
+    return _of_parameters(parameters)
 
 
 def of_resource(resource: dict[str, Any] | None) -> Patch:
     """The patch in a Bundle's entry: a Parameters resource, or a Binary that holds a JSON Patch. FhirError 400."""
     if resource is not None and resource.get("resourceType") == "Parameters":
-        require_valid(resource)
         return _of_parameters(resource)
     match resource:
         case {"resourceType": "Binary", "contentType": str(media_type), "data": str(data)} if (
             media_type.partition(";")[0].strip().lower() == JSON_PATCH
         ):
             try:
-                return _of_json(b64decode(data, validate=True))
+                return of_json(b64decode(data, validate=True))
             except Base64Error:
                 raise refuse(400, "value", "not-a-patch", "The Binary's data are not base64.", "Binary.data") from None
         case _:
@@ -118,11 +115,7 @@ def of_resource(resource: dict[str, Any] | None) -> Patch:
             raise refuse(400, "invalid", "not-a-patch", text, "Bundle.entry.resource")
 
 
-def _of_json(body: bytes) -> Patch:
-    operations = json_patch.parse(body)
-    return lambda resource, limit: json_patch.apply(resource, operations, limit)
-
-
 def _of_parameters(parameters: dict[str, Any]) -> Patch:
+    require_valid(parameters)
     operations = fhirpath_patch.parse(parameters)
     return lambda resource, limit: fhirpath_patch.apply(resource, operations)

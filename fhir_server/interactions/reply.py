@@ -3,8 +3,9 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fhir_server.fhir.subset import Subset
 from fhir_server.store.records import Stored
 
 
@@ -33,3 +34,8 @@ def of_stored(status: int, stored: Stored, *, location: bool = False, written: b
         f"{stored.type}/{stored.id}/_history/{stored.version}" if location else None,
         written,
     )
+
+
+def narrowed(stored: Stored, asked: Subset | None) -> Stored:
+    """The same version with the elements asked for; None asks for all."""
+    return stored if asked is None or stored.raw is None else replace(stored, raw=asked(stored.raw))

@@ -4,17 +4,16 @@ https://hl7.org/fhir/R4/http.html#search
 """
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
-from fhir_server.fhir import query
+from fhir_server.fhir import compartments, query, subset
 from fhir_server.fhir.condition import NOTHING, All, Condition
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.query import Chain, Criteria, Has, SearchRequest
 from fhir_server.interactions import answers, includes, paging
 from fhir_server.interactions.incoming import known_type
-from fhir_server.interactions.reply import Reply
+from fhir_server.interactions.reply import Reply, narrowed
 from fhir_server.store.records import Page, Selection, SortKey, Stored
 
 _GATHERED = 10_000
@@ -28,22 +27,29 @@ async def search(
     resource_type: str,
     pairs: Sequence[tuple[str, str]],
     lenient: bool,
+    owner: tuple[str, str] | None = None,
 ) -> Reply:
-    """200 with a page. FhirError 400 naming the parameter that is unknown, wrong, or too costly."""
+    """200 with a page; of the compartment of `owner` (`("Patient", "1")`) where one is named.
+
+    FhirError 400 naming the parameter that is unknown, wrong, or too costly; 404 where there is no such compartment.
+    """
     known_type(resource_type)
+    within = [compartments.compartment(*owner, resource_type)] if owner is not None else []
+    path = "/".join((*(owner or ()), resource_type))
     settings = context.settings
     asked = [pair for pair in pairs if pair[0] != paging.PARAMETER]
     tokens = [value for name, value in pairs if name == paging.PARAMETER]
     request = query.parse(resource_type, asked, lenient, settings.base, settings.max_page_size)
-    _require_served(request)
+    asked_for = subset.subset(request.summary, request.elements)
     if len(tokens) > 1:
         raise refuse(400, "invalid", "repeated-parameter", f"{paging.PARAMETER} may be given once.", paging.PARAMETER)
-    position = paging.redeem(context, caller, _bound(request), tokens[0]) if tokens else None
+    position = paging.redeem(context, caller, _bound(path, request), tokens[0]) if tokens else None
     where = await resolve(context, caller, predicate, request.criteria)
+    where = All((*within, where)) if within else where
     limit = settings.page_size if request.count is None else request.count
     if request.summary == "count" or limit == 0:
         counted = await context.store.count(caller, predicate, resource_type, where)
-        return _reply(context, caller, request, Page((), None), (), counted)
+        return _reply(context, caller, path, request, Page((), None), (), counted)
     sort = tuple(SortKey(key.label, key.descending) for key in request.sort)
     page = await context.store.search(caller, predicate, Selection(resource_type, where, sort, limit, position))
     total = None
@@ -52,7 +58,11 @@ async def search(
     elif position is None and page.next is None:
         total = len(page.rows)
     included = await includes.follow(context, caller, predicate, request.includes, page.rows)
-    return _reply(context, caller, request, page, included, total)
+    if asked_for is not None:
+        page = Page(tuple(narrowed(row, asked_for) for row in page.rows), page.next)
+        # Names of elements are those of the type searched for.
+        included = included if request.elements else [narrowed(row, asked_for) for row in included]
+    return _reply(context, caller, path, request, page, included, total)
 
 
 async def gather(
@@ -92,33 +102,23 @@ async def _resolve_link(context: Context, caller: Caller, predicate: Predicate, 
     return link.condition(found) if found else NOTHING
 
 
-def _require_served(request: SearchRequest) -> None:
-    if request.summary not in (None, "false", "count"):
-        raise refuse(400, "not-supported", "not-supported", f"_summary={request.summary} is not served.", "_summary")
-    if request.elements:
-        raise refuse(400, "not-supported", "not-supported", "_elements is not served.", "_elements")
-
-
 def _reply(
     context: Context,
     caller: Caller,
+    path: str,
     request: SearchRequest,
     page: Page,
     included: Sequence[Stored],
     total: int | None,
 ) -> Reply:
-    address = f"{context.settings.base}/{request.type}"
-    links = {"self": _address(address, request.understood)}
+    address = f"{context.settings.base}/{path}"
+    links = {"self": paging.address(address, request.understood)}
     if page.next is not None:
-        token = paging.issue(context, caller, _bound(request), page.next)
-        links["next"] = _address(address, [*request.understood, (paging.PARAMETER, token)])
+        token = paging.issue(context, caller, _bound(path, request), page.next)
+        links["next"] = paging.address(address, [*request.understood, (paging.PARAMETER, token)])
     return Reply(200, answers.searchset(context.settings.base, page.rows, included, request.ignored, links, total))
 
 
-def _bound(request: SearchRequest) -> list[tuple[str, str]]:
+def _bound(path: str, request: SearchRequest) -> list[tuple[str, str]]:
     """What a page token is good for: this search on this type."""
-    return [("", request.type), *request.understood]
-
-
-def _address(address: str, pairs: Sequence[tuple[str, str]]) -> str:
-    return f"{address}?{urlencode(pairs)}" if pairs else address
+    return [("", path), *request.understood]

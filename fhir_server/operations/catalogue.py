@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/operations.html
 To add one: a handler, a row here, its OperationDefinition in definitions/ (a test demands all three and a docs page).
 """
 
-from fhir_server.operations import eligibility, health_cards, roster
+from fhir_server.operations import eligibility, everything, health_cards, roster
 from fhir_server.operations.registry import Operation
 
 OPERATIONS = (
@@ -33,5 +33,14 @@ OPERATIONS = (
         affects_state=True,
         handler=roster.upload,
         accepts=roster.MEDIA_TYPES,
+    ),
+    Operation(
+        "everything",
+        "Patient-everything",
+        frozenset({"type", "instance"}),
+        frozenset({"Patient"}),
+        affects_state=False,
+        handler=everything.everything,
+        paged=True,
     ),
 )

@@ -32,6 +32,8 @@ class Call:
     media_type: str = ""
     language: str = "en"
     prefer: Mapping[str, str] | None = None
+    page: str | None = None
+    """The token of a page link, where the operation answers in pages."""
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -42,6 +44,7 @@ class Operation:
     """A row. `definition` is the id of the OperationDefinition, in operations/definitions/<id>.json.
 
     `accepts` names media types of bodies that are no FHIR; they reach the handler unread, up to `max_upload` bytes.
+    `paged`: the answer is a searchset whose `next` link leads on.
     """
 
     code: str
@@ -51,6 +54,7 @@ class Operation:
     affects_state: bool
     handler: Handler
     accepts: frozenset[str] = frozenset()
+    paged: bool = False
 
 
 class Registry:

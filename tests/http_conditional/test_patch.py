@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_server.fhir.xml import to_xml
 from tests.http.answers import JSON, patient, put, refused, shape
 
 JSON_PATCH = {"content-type": "application/json-patch+json"}
@@ -50,6 +51,14 @@ async def test_fhirpath_patch(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200
     assert answer.json()["gender"] == "female"
     assert (await client.patch("Patient/patch-2", json=change, headers={"content-type": "application/json"})).is_success
+
+
+async def test_fhirpath_patch_in_xml(client: httpx.AsyncClient) -> None:
+    await put(client, patient("patch-14", gender="male"))
+    body = to_xml(json.dumps(replaced("Patient.gender", {"valueCode": "female"}), separators=(",", ":")).encode())
+    answer = await client.patch("Patient/patch-14", content=body, headers={"content-type": "application/fhir+xml"})
+    assert answer.status_code == 200
+    assert (await client.get("Patient/patch-14")).json()["gender"] == "female"
 
 
 async def test_what_the_patch_leaves_alone_keeps_its_bytes(client: httpx.AsyncClient) -> None:
