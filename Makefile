@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-long check bench definitions clean
+.PHONY: help setup demo serve test test-long test-clients check bench definitions clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -26,6 +26,9 @@ test: setup ## all tests, with coverage
 
 test-long: setup ## the volumes named in the issues, whole
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+test-clients: setup ## every FHIR client from PyPI and npm against a live server
+	@sh tools/clients.sh "$(VENV)" $(ARGS)
 
 check: setup ## lint, types, import directions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
