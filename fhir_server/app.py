@@ -12,7 +12,9 @@ from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context, Settings
 from fhir_server.http.cards import card_routes
 from fhir_server.http.health import health_routes
+from fhir_server.http.jobs import job_routes
 from fhir_server.http.routes import fhir_routes
+from fhir_server.jobs.runner import Runner
 from fhir_server.operations import shipped
 from fhir_server.operations.catalogue import OPERATIONS
 from fhir_server.operations.registry import Registry
@@ -55,9 +57,12 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context = await open_context(settings, mongodb_uri)
         opened.append(context)
+        runner = Runner(context, permitted=lambda caller: allow_all)
+        runner.start()
         try:
             yield
         finally:
+            await runner.close()
             opened.clear()
             await context.store.close()
 
@@ -65,6 +70,8 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
         return opened[0]
 
     app = FastAPI(title="FHIR server for vaccination", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    # Before the others: a polling address looks like that of a resource.
+    app.router.routes.extend(job_routes(context))
     app.router.routes.extend(fhir_routes(context, Registry(OPERATIONS)))
     app.router.routes.extend(card_routes(context))
     app.router.routes.extend(health_routes(context))

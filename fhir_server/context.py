@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     conditional_delete_multiple: bool = Field(
         False, description="Whether a conditional delete may delete several resources; otherwise it is refused (412)."
     )
+    job_seconds: int = Field(86_400, gt=0, description="How long the answer of a job is kept, in seconds.")
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")

@@ -7,7 +7,9 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 REQUIRED = ("first_name", "last_name", "birth_date")
 COLUMNS = (
@@ -78,28 +80,30 @@ class RosterFile:
     delimiter: str
     columns: tuple[str, ...]
     notes: tuple[Problem, ...]
-    _data: bytes = field(repr=False)
+    _content: BinaryIO = field(repr=False)
     _header_lines: int
 
     def records(self) -> Iterator[Record | Problem]:
         """Every row that is not blank, or what is wrong with it; read as it is asked for, never all at once.
-        RosterFileError at a line that is longer than any row."""
-        text = _text(self._data, self.encoding)
-        for _ in range(self._header_lines):
-            text.readline()
-        reader = csv.reader(_bounded(text), delimiter=self.delimiter, strict=True)
-        while True:
-            line = self._header_lines + reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield Problem(line, None, "row-unreadable")
-                continue
-            values = [cell.strip() for cell in cells]
-            if any(values):
-                yield self._record(line, values)
+
+        From the beginning each time; one reading at a time. RosterFileError at a line that is longer than any row.
+        """
+        with _text(self._content, self.encoding) as text:
+            for _ in range(self._header_lines):
+                text.readline()
+            reader = csv.reader(_bounded(text), delimiter=self.delimiter, strict=True)
+            while True:
+                line = self._header_lines + reader.line_num + 1
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error:
+                    yield Problem(line, None, "row-unreadable")
+                    continue
+                values = [cell.strip() for cell in cells]
+                if any(values):
+                    yield self._record(line, values)
 
     def _record(self, line: int, values: list[str]) -> Record | Problem:
         if any(values[len(self.columns) :]):
@@ -109,19 +113,16 @@ class RosterFile:
         return Record(line, {column: cells[column] for column in COLUMNS if column in cells})
 
 
-def read(data: bytes) -> RosterFile:
+def read(content: BinaryIO) -> RosterFile:
     """The file's shape, from its first lines and bytes. RosterFileError where it is no roster."""
+    content.seek(0)
+    start = content.read(4)
     for beginning, code in _NOT_TEXT:
-        if data.startswith(beginning):
+        if start.startswith(beginning):
             raise RosterFileError(code)
-    encoding = _encoding(data)
-    text = _text(data, encoding)
-    line, count = text.readline(_HEADER_LIMIT), 1
-    # Excel writes the delimiter into a line of its own where the country's is not the comma.
-    while line and (not line.strip(" \t\r\n,;") or line.lower().startswith("sep=")):
-        line, count = text.readline(_HEADER_LIMIT), count + 1
-    if not line:
-        raise RosterFileError("empty-file")
+    encoding = _encoding(content)
+    with _text(content, encoding) as text:
+        line, count = _header(text)
     names, delimiter = max(
         ((_names(line, delimiter), delimiter) for delimiter in _DELIMITERS),
         key=lambda choice: len(set(choice[0]) & set(COLUMNS)),
@@ -134,7 +135,18 @@ def read(data: bytes) -> RosterFile:
     ]
     if encoding != "utf-8":
         notes.insert(0, Problem(1, None, "encoding-guessed", "warning", {"encoding": encoding}))
-    return RosterFile(encoding, delimiter, columns, tuple(notes), data, count)
+    return RosterFile(encoding, delimiter, columns, tuple(notes), content, count)
+
+
+def _header(text: io.TextIOWrapper) -> tuple[str, int]:
+    """The header line, and which line it is."""
+    line, count = text.readline(_HEADER_LIMIT), 1
+    # Excel writes the delimiter into a line of its own where the country's is not the comma.
+    while line and (not line.strip(" \t\r\n,;") or line.lower().startswith("sep=")):
+        line, count = text.readline(_HEADER_LIMIT), count + 1
+    if not line:
+        raise RosterFileError("empty-file")
+    return line, count
 
 
 def _columns(names: list[str]) -> tuple[str, ...]:
@@ -157,9 +169,16 @@ def _names(line: str, delimiter: str) -> list[str]:
     return ["_".join(cell.casefold().replace("-", " ").replace("_", " ").split()) for cell in cells]
 
 
-def _text(data: bytes, encoding: str) -> io.TextIOWrapper:
-    codec = "utf-8-sig" if encoding == "utf-8" else "cp1252"
-    return io.TextIOWrapper(io.BytesIO(data), encoding=codec, newline="")
+@contextmanager
+def _text(content: BinaryIO, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """The file as text, from its beginning."""
+    content.seek(0)
+    text = io.TextIOWrapper(content, encoding="utf-8-sig" if encoding == "utf-8" else "cp1252", newline="")
+    try:
+        yield text
+    finally:
+        # Else it would close the file, too.
+        text.detach()
 
 
 def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
@@ -169,15 +188,21 @@ def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _encoding(data: bytes) -> str:
+def _encoding(content: BinaryIO) -> str:
     """`utf-8` where every byte fits, else `windows-1252`: what spreadsheets on Windows write."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for start in range(0, len(data), _CHUNK):
-            decoder.decode(data[start : start + _CHUNK])
+        for chunk in _chunks(content):
+            decoder.decode(chunk)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        if any(byte in data for byte in _UNUSED_IN_CP1252):
+        if any(byte in chunk for chunk in _chunks(content) for byte in _UNUSED_IN_CP1252):
             raise RosterFileError("encoding-unknown") from None
         return "windows-1252"
     return "utf-8"
+
+
+def _chunks(content: BinaryIO) -> Iterator[bytes]:
+    content.seek(0)
+    while chunk := content.read(_CHUNK):
+        yield chunk

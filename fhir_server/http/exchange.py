@@ -32,6 +32,8 @@ class Exchange:
     format: Format = "json"
     pretty = False
     """The answer's format and whether it is indented, as `negotiate` settles them."""
+    deadline: asyncio.Timeout | None = None
+    """When the request is given up."""
 
     def __init__(self, context: Context, scope: Scope, receive: Receive) -> None:
         self.context = context
@@ -134,8 +136,9 @@ class Exchange:
         chunks = [chunk async for chunk in self.stream(limit)]
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def stream(self, limit: int) -> AsyncIterator[bytes]:
-        """The body in chunks, under the same limits as `body`."""
+    async def stream(self, limit: int, pace: int | None = None) -> AsyncIterator[bytes]:
+        """The body in chunks, under the same limits as `body`; with a `pace` (bytes a second) the request may take
+        longer by as much as the body takes at that pace."""
         encoding = self.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise refuse(
@@ -157,6 +160,8 @@ class Exchange:
             if received > limit:
                 raise _too_large(limit)
             if chunk:
+                if pace is not None and self.deadline is not None:
+                    self.deadline.reschedule((self.deadline.when() or 0.0) + len(chunk) / pace)
                 yield chunk
             if not message.get("more_body", False):
                 return

@@ -32,6 +32,8 @@ from fhir_server.operations import arguments
 from fhir_server.operations.registry import Call, Level, Operation, Registry
 
 _FORM = "application/x-www-form-urlencoded"
+_SLOWEST_UPLOAD = 100_000
+"""Bytes a second; a file that arrives as fast may take longer than a request may otherwise."""
 
 
 def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[BaseRoute]:
@@ -257,7 +259,7 @@ async def _call(
 ) -> Call:
     settings = exchange.context.settings
     raw = exchange.method == "POST" and exchange.media_type in row.accepts
-    body = await exchange.body(settings.max_upload) if raw else b""
+    body = exchange.stream(settings.max_upload, pace=_SLOWEST_UPLOAD) if raw else None
     token = None
     if raw or exchange.method == "GET":
         pairs = exchange.parameters

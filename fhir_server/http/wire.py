@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.context import Context
@@ -45,7 +45,7 @@ class Endpoint:
         exchange = None
         try:
             exchange = Exchange(context, scope, receive)
-            async with asyncio.timeout(context.settings.request_seconds):
+            async with asyncio.timeout(context.settings.request_seconds) as exchange.deadline:
                 response = await self._answer(exchange)
         except FhirError as error:
             response = refusal(error, exchange)
@@ -112,6 +112,8 @@ def respond(exchange: Exchange, reply: Reply) -> Response:
         headers["location"] = f"{exchange.context.settings.base}/{reply.location}"
     if exchange.method in ("GET", "HEAD") and reply.version is not None and _not_modified(exchange, reply):
         return Response(status_code=304, headers=headers)
+    if reply.stream is not None:
+        return _streamed(exchange, reply.stream, reply.status, headers)
     body = reply.body
     if reply.written:
         body = _preferred(exchange, reply)
@@ -121,6 +123,14 @@ def respond(exchange: Exchange, reply: Reply) -> Response:
     if reply.media_type == _FHIR:
         body, headers["content-type"] = _in_format(body, exchange, reply.status)
     return Response(body, reply.status, headers)
+
+
+def _streamed(exchange: Exchange, stream: AsyncIterator[bytes], status: int, headers: dict[str, str]) -> Response:
+    """FhirError 406 for XML, which would have to be made of the whole."""
+    if exchange.format == "xml":
+        text = "This answer is too large for XML; it can be had as application/fhir+json."
+        raise refuse(406, "not-supported", "not-acceptable", text, "Accept")
+    return StreamingResponse(stream, status, {**headers, "content-type": FHIR_JSON})
 
 
 def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:

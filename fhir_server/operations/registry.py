@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/operations.html
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
@@ -19,8 +19,8 @@ Level = Literal["system", "type", "instance"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One invocation. `type` and `id` are those of the address; `body` is the raw body where the operation takes
-    other media types than FHIR (`accepts`), then `media_type` names it; `language` is `en` or `es`."""
+    """One invocation. `type` and `id` are those of the address; `body` is the unread body where the operation
+    takes other media types than FHIR (`accepts`), then `media_type` names it; `language` is `en` or `es`."""
 
     context: Context
     caller: Caller
@@ -28,7 +28,7 @@ class Call:
     arguments: Arguments
     type: str | None = None
     id: str | None = None
-    body: bytes = b""
+    body: AsyncIterator[bytes] | None = None
     media_type: str = ""
     language: str = "en"
     prefer: Mapping[str, str] | None = None

@@ -1,6 +1,7 @@
 """The files employers really send."""
 
 from datetime import date
+from io import BytesIO
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ HEADER = "row_id,first_name,last_name,birth_date\n"
 def rows(data: bytes) -> list[tuple[int, dict[str, str]] | tuple[int, str]]:
     return [
         (found.line, dict(found.cells)) if isinstance(found, Record) else (found.line, found.code)
-        for found in read(data).records()
+        for found in read(BytesIO(data)).records()
     ]
 
 
@@ -35,7 +36,7 @@ def test_delimiters_encodings_and_line_ends(delimiter: str, encoding: str, end: 
         (2, {"first_name": "José", "last_name": "Peña", "birth_date": "1980-01-02"}),
         (4, {"first_name": "Ana", "last_name": "Li", "birth_date": "x"}),
     ]
-    codes = [note.code for note in read(data).notes]
+    codes = [note.code for note in read(BytesIO(data)).notes]
     assert codes == (["encoding-guessed"] if encoding == "cp1252" else [])
 
 
@@ -74,7 +75,7 @@ def test_a_quote_that_is_never_closed_is_named_by_the_line_it_opens_on() -> None
 
 def test_unknown_columns_are_noted_and_unused() -> None:
     data = b"first_name,last_name,birth_date,Department,\nAna,Li,1980-01-02,ICU,\n"
-    assert read(data).notes == (Problem(1, "department", "unknown-column", "warning", {"name": "department"}),)
+    assert read(BytesIO(data)).notes == (Problem(1, "department", "unknown-column", "warning", {"name": "department"}),)
     assert rows(data) == [(2, {"first_name": "Ana", "last_name": "Li", "birth_date": "1980-01-02"})]
 
 
@@ -95,7 +96,7 @@ def test_unknown_columns_are_noted_and_unused() -> None:
 )
 def test_files_that_are_no_roster(data: bytes, code: str) -> None:
     with pytest.raises(RosterFileError) as error:
-        read(data)
+        read(BytesIO(data))
     assert error.value.code == code
 
 
@@ -112,7 +113,7 @@ def test_a_header_alone_is_a_roster_of_nobody() -> None:
 def test_whatever_is_sent_the_answer_is_rows_or_a_reason(data: bytes) -> None:
     for content in (data, HEADER.encode() + data):
         try:
-            file = read(content)
+            file = read(BytesIO(content))
         except RosterFileError:
             continue
         last = 0

@@ -222,7 +222,7 @@ async def test_ndjson_and_cp1252(client: httpx.AsyncClient) -> None:
         (HEADER.encode(), "text/csv", "?whole=true", 400, "unknown-parameter"),
         (b"{}", "application/pdf", "", 415, "unsupported-content-type"),
         (b'{"resourceType":"Parameters"}', "application/fhir+json", "", 415, "unsupported-content-type"),
-        ((HEADER + "1,Ana,Li,1990-01-02,\n" * 5001).encode(), "text/csv", "", 413, "too-many-rows"),
+        ((HEADER + "1,Ana,Li,1990-01-02,\n" * 100_001).encode(), "text/csv", "", 413, "too-many-rows"),
     ],
 )
 async def test_files_that_are_refused_whole(

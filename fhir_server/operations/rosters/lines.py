@@ -4,10 +4,11 @@ https://hl7.org/fhir/R4/nd-json.html
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from itertools import islice
+from typing import Any, BinaryIO
 
 from fhir_server.domain.roster import Row, row
 from fhir_server.domain.roster_file import Problem, Record, RosterFileError, read
@@ -22,6 +23,8 @@ CSV = frozenset({"text/csv", "application/csv"})
 NDJSON = frozenset({"application/fhir+ndjson", "application/ndjson", "application/x-ndjson"})
 
 _EMPLOYEE_NUMBER = "EI"
+_LONGEST_LINE = 2_000_000
+"""Bytes of a Patient's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +39,53 @@ class Line:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """All lines, and what is to be known of the file as a whole."""
-
-    lines: Sequence[Line]
-    notes: Sequence[Problem] = field(default=())
-
-
 class TooManyRowsError(Exception):
     """The file has more rows than asked for."""
 
 
-def lines(body: bytes, media_type: str, today: date, limit: int) -> File:
-    """The file's lines; rows that repeat an earlier one are refused. RosterFileError, TooManyRowsError."""
-    if media_type in NDJSON:
-        notes: Sequence[Problem] = ()
-        found = _ndjson(body, today)
-    else:
-        file = read(body)
-        notes = file.notes
-        found = (_csv(record, today) for record in file.records())
-    kept: list[Line] = []
-    for line in found:
-        if len(kept) == limit:
+class File:
+    """An uploaded file whose shape has been understood; `notes` are what is to be known of it as a whole.
+
+    Rows are read as they are asked for, from the beginning each time, one reading at a time: memory does not grow with
+    them. RosterFileError where the file is no roster, at once or in the course of reading.
+    """
+
+    def __init__(self, content: BinaryIO, media_type: str) -> None:
+        self._content = content
+        self._csv = None if media_type in NDJSON else read(content)
+        self.notes: Sequence[Problem] = () if self._csv is None else self._csv.notes
+
+    def count(self, limit: int) -> int:
+        """How many rows it has. TooManyRowsError past the limit."""
+        rows = sum(1 for _ in islice(self._rows(), limit + 1))
+        if rows > limit:
             raise TooManyRowsError
-        kept.append(line)
-    return File(list(_once(kept)), notes)
+        if not rows and self._csv is None:
+            raise RosterFileError("empty-file")
+        return rows
+
+    def lines(self, today: date) -> Iterator[Line]:
+        """Its lines, those that repeat an earlier one refused."""
+        return _once(self._found(today))
+
+    def _rows(self) -> Iterator[object]:
+        return self._texts() if self._csv is None else self._csv.records()
+
+    def _found(self, today: date) -> Iterator[Line]:
+        if self._csv is None:
+            return (_resource(text, number, today) for number, text in self._texts())
+        return (_csv(record, today) for record in self._csv.records())
+
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
+        """The lines of NDJSON that are not blank, with their numbers."""
+        self._content.seek(0)
+        number = 0
+        while text := self._content.readline(_LONGEST_LINE + 1):
+            number += 1
+            if len(text) > _LONGEST_LINE:
+                raise RosterFileError("line-too-long")
+            if text.strip():
+                yield number, text.strip()
 
 
 def _csv(record: Record | Problem, today: date) -> Line:
@@ -72,21 +95,6 @@ def _csv(record: Record | Problem, today: date) -> Line:
     if found is None:
         return Line(record.line, record.cells.get("row_id"), None, None, "", problems)
     return Line(record.line, found.row_id, found, patient(found), found.digest, problems)
-
-
-def _ndjson(body: bytes, today: date) -> Iterator[Line]:
-    if not body.strip():
-        raise RosterFileError("empty-file")
-    number = 0
-    start = 0
-    while start < len(body):
-        end = body.find(b"\n", start)
-        end = len(body) if end < 0 else end
-        number += 1
-        text = body[start:end].strip()
-        start = end + 1
-        if text:
-            yield _resource(text, number, today)
 
 
 def _resource(text: bytes, number: int, today: date) -> Line:
@@ -136,35 +144,40 @@ def _row_id(identifiers: Sequence[Mapping[str, Any]]) -> str | None:
     return next((f"{identifier.get('system', '')}|{identifier['value']}" for identifier in held), None)
 
 
-def _once(found: Sequence[Line]) -> Iterator[Line]:
+def _once(found: Iterable[Line]) -> Iterator[Line]:
     """The lines, those that repeat an earlier one refused, and a warning where one person has two row_ids."""
-    by_id: dict[str, Line] = {}
-    by_person: dict[str, Line] = {}
+    seen = _Seen()
     for line in found:
-        if line.row is None:
-            yield line
-            continue
-        person = line.row.person
-        same = by_id.get(line.row_id) if line.row_id is not None else by_person.get(person)
-        if same is not None and same.row is not None:
-            code = "repeated-row" if same.row.person == person else "row-id-repeated"
-            yield _refused(line, code, same)
-            continue
-        twin = by_person.get(person)
-        if twin is not None and twin.row_id is None:
-            yield _refused(line, "repeated-row", twin)
-            continue
+        yield line if line.row is None else seen.judged(line, line.row.person)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The lines so far: by row_id their number and person, by person the number of the first and whether it has a
+    row_id. Nothing else of them is kept."""
+
+    by_id: dict[str, tuple[int, str]] = field(default_factory=dict)
+    by_person: dict[str, tuple[int, bool]] = field(default_factory=dict)
+
+    def judged(self, line: Line, person: str) -> Line:
+        first, numbered = self.by_person.get(person, (0, True))
+        if line.row_id is None and first:
+            return _refused(line, "repeated-row", first)
+        if line.row_id is not None and line.row_id in self.by_id:
+            number, same = self.by_id[line.row_id]
+            return _refused(line, "repeated-row" if same == person else "row-id-repeated", number)
+        if not numbered:
+            return _refused(line, "repeated-row", first)
         if line.row_id is not None:
-            by_id[line.row_id] = line
-        if twin is not None:
-            warning = Problem(line.number, "row_id", "possible-duplicate", "warning", {"line": str(twin.number)})
-            yield replace(line, problems=(*line.problems, warning))
-            continue
-        by_person[person] = line
-        yield line
+            self.by_id[line.row_id] = (line.number, person)
+        if first:
+            warning = Problem(line.number, "row_id", "possible-duplicate", "warning", {"line": str(first)})
+            return replace(line, problems=(*line.problems, warning))
+        self.by_person[person] = (line.number, line.row_id is not None)
+        return line
 
 
-def _refused(line: Line, code: str, other: Line) -> Line:
+def _refused(line: Line, code: str, other: int) -> Line:
     column = "row_id" if line.row_id is not None else None
-    problem = Problem(line.number, column, code, details={"line": str(other.number)})
+    problem = Problem(line.number, column, code, details={"line": str(other)})
     return replace(line, row=None, patient=None, problems=(*line.problems, problem))

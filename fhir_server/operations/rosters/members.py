@@ -6,10 +6,12 @@ A member made by an upload carries an extension with its row_id, a digest of nam
 row said, and the occupation the employer gave.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+import msgspec
 
 from fhir_server.fhir import references
 from fhir_server.operations import vocabulary
@@ -18,8 +20,7 @@ from fhir_server.operations.facts import is_member
 Resource = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(msgspec.Struct, frozen=True, array_like=True):
     """A membership as a row wants it. `patient` is a relative reference."""
 
     patient: str
@@ -29,6 +30,7 @@ class Seat:
     occupation: str | None
 
     def extension(self) -> Resource:
+        """What the member carries of its row."""
         parts: list[Resource] = [] if self.row_id is None else [{"url": "row", "valueString": self.row_id}]
         parts.append({"url": "person", "valueString": self.person})
         parts.append({"url": "digest", "valueString": self.digest})
@@ -39,62 +41,54 @@ class Seat:
 
 @dataclass(slots=True)
 class Members:
-    """The members of a Group: all by patient (a relative reference), and by what an upload knows them by: `by_row`
-    (patient, digest), `by_person` (patient, row_id, digest). `strangers` are those no upload put there."""
+    """The members of a Group by what an upload knows them by: `by_row` (patient, digest), `by_person` (patient,
+    row_id, digest); the digest of one who is no member `today` is empty. `strangers` are those no upload put there,
+    `written` is how the reference stands in the Group where it is no relative one."""
 
     today: date
-    every: dict[str, Resource] = field(default_factory=dict)
+    count: int = 0
     by_row: dict[str, tuple[str, str]] = field(default_factory=dict)
     by_person: dict[str, list[tuple[str, str | None, str]]] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
 
     def add(self, member: Resource, base: str) -> None:
         """Take in one Group.member; references under the server's own `base` are made relative."""
-        patient = references.normalise(member.get("entity", {}).get("reference", ""), base)
-        self.every[patient] = member
+        self.count += 1
+        reference = member.get("entity", {}).get("reference", "")
+        patient = references.normalise(reference, base)
+        if patient != reference:
+            self.written[patient] = reference
         parts = _parts(member)
-        person, row_id, digest = parts.get("person"), parts.get("row"), parts.get("digest", "")
+        person, row_id = parts.get("person"), parts.get("row")
         if person is None:
             self.strangers.append(patient)
             return
+        digest = parts.get("digest", "") if is_member(member, self.today) else ""
         if row_id is not None:
             self.by_row[row_id] = (patient, digest)
         self.by_person.setdefault(person, []).append((patient, row_id, digest))
 
-    def is_active(self, patient: str) -> bool:
-        """Whether that patient is a member today."""
-        return patient in self.every and is_member(self.every[patient], self.today)
 
-    def seated(self, seats: Iterable[Seat]) -> list[Resource]:
-        """The members that are new or change with these seats: new memberships begin today, ended ones again."""
-        changed: dict[str, Resource] = {}
-        for seat in seats:
-            held = self.every.get(seat.patient)
-            if held is None:
-                period = {"start": self.today.isoformat()}
-                entity = {"reference": seat.patient}
-                changed[seat.patient] = {"extension": [seat.extension()], "entity": entity, "period": period}
-                continue
-            renewed = self._renewed(held, seat)
-            if renewed != held:
-                changed[seat.patient] = renewed
-        return list(changed.values())
+def seated(seat: Seat, held: Resource | None, today: date) -> Resource:
+    """The member with this seat, in the place of `held`: a new membership begins today, an ended one again; the same
+    object where nothing changes."""
+    if held is None:
+        period = {"start": today.isoformat()}
+        return {"extension": [seat.extension()], "entity": {"reference": seat.patient}, "period": period}
+    others = [found for found in held.get("extension", ()) if found.get("url") != vocabulary.MEMBER_ROW]
+    renewed = {**held, "extension": [*others, seat.extension()]}
+    if not is_member(held, today):
+        renewed["period"] = {"start": today.isoformat()}
+        renewed.pop("inactive", None)
+    return held if renewed == held else renewed
 
-    def ended(self, staying: set[str]) -> list[Resource]:
-        """The members besides `staying`, with their membership ended today."""
-        return [
-            {**member, "period": {**member.get("period", {}), "end": self.today.isoformat()}, "inactive": True}
-            for patient, member in self.every.items()
-            if patient not in staying and is_member(member, self.today)
-        ]
 
-    def _renewed(self, member: Resource, seat: Seat) -> Resource:
-        others = [found for found in member.get("extension", ()) if found.get("url") != vocabulary.MEMBER_ROW]
-        renewed = {**member, "extension": [*others, seat.extension()]}
-        if not is_member(member, self.today):
-            renewed["period"] = {"start": self.today.isoformat()}
-            renewed.pop("inactive", None)
-        return renewed
+def ended(held: Resource, today: date) -> Resource:
+    """The member with the membership ended today; the same object where it has ended before."""
+    if not is_member(held, today):
+        return held
+    return {**held, "period": {**held.get("period", {}), "end": today.isoformat()}, "inactive": True}
 
 
 def _parts(member: Mapping[str, Any]) -> dict[str, str]:

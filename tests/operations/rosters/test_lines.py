@@ -2,20 +2,25 @@
 
 import json
 from datetime import date
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from fhir_server.domain.roster_file import RosterFileError
-from fhir_server.operations.rosters.lines import TooManyRowsError, lines
+from fhir_server.operations.rosters.lines import File, Line, TooManyRowsError
 
 TODAY = date(2021, 1, 14)
 HEADER = "row_id,first_name,last_name,birth_date\n"
 
 
+def lines(body: bytes, media_type: str) -> list[Line]:
+    return list(File(BytesIO(body), media_type).lines(TODAY))
+
+
 def csv(text: str) -> list[tuple[int, str | None, list[str]]]:
-    file = lines((HEADER + text).encode(), "text/csv", TODAY, 100)
-    return [(line.number, line.row_id, [problem.code for problem in line.problems]) for line in file.lines]
+    found = lines((HEADER + text).encode(), "text/csv")
+    return [(line.number, line.row_id, [problem.code for problem in line.problems]) for line in found]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,10 @@ def csv(text: str) -> list[tuple[int, str | None, list[str]]]:
         (",Ana,Li,1980-01-02\n,ANA,LÍ,01/02/1980\n", [(2, None, []), (3, None, ["repeated-row"])]),
         ("1,Ana,Li,1980-01-02\n,Ana,Li,1980-01-02\n", [(2, "1", []), (3, None, ["repeated-row"])]),
         (",Ana,Li,1980-01-02\n1,Ana,Li,1980-01-02\n", [(2, None, []), (3, "1", ["repeated-row"])]),
+        (
+            "1,Ana,Li,1980-01-02\n2,Ana,Li,1980-01-02\n2,Ana,Li,1980-01-02\n",
+            [(2, "1", []), (3, "2", ["possible-duplicate"]), (4, "2", ["repeated-row"])],
+        ),
         ("1,,Li,1980-01-02\n1,Ana,Li,1980-01-02\n", [(2, "1", ["value-missing"]), (3, "1", [])]),
     ],
 )
@@ -35,15 +44,17 @@ def test_repeats(text: str, expected: list[tuple[int, str | None, list[str]]]) -
 
 
 def test_refused_lines_keep_their_row_id_and_have_no_person() -> None:
-    [line] = lines((HEADER + "9,Ana,Li,never\n").encode(), "text/csv", TODAY, 100).lines
+    [line] = lines((HEADER + "9,Ana,Li,never\n").encode(), "text/csv")
     assert (line.row_id, line.row, line.patient) == ("9", None, None)
 
 
 def test_the_limit() -> None:
     text = HEADER + "".join(f"{number},A{number},Li,1980-01-02\n" for number in range(5))
-    assert len(lines(text.encode(), "text/csv", TODAY, 5).lines) == 5
+    file = File(BytesIO(text.encode()), "text/csv")
+    assert file.count(5) == 5
     with pytest.raises(TooManyRowsError):
-        lines(text.encode(), "text/csv", TODAY, 4)
+        file.count(4)
+    assert [line.number for line in file.lines(TODAY)] == [2, 3, 4, 5, 6]
 
 
 def person(**more: Any) -> dict[str, Any]:
@@ -59,7 +70,7 @@ def person(**more: Any) -> dict[str, Any]:
 
 def ndjson(*values: Any) -> list[Any]:
     body = b"\n\n".join(value if isinstance(value, bytes) else json.dumps(value).encode() for value in values)
-    return list(lines(body, "application/fhir+ndjson", TODAY, 100).lines)
+    return lines(body, "application/fhir+ndjson")
 
 
 def test_a_patient_a_line() -> None:
@@ -98,4 +109,10 @@ def test_lines_that_are_refused(value: Any, code: str) -> None:
 
 def test_nothing_sent() -> None:
     with pytest.raises(RosterFileError):
-        lines(b"\n", "application/fhir+ndjson", TODAY, 100)
+        File(BytesIO(b"\n"), "application/fhir+ndjson").count(100)
+
+
+def test_a_line_longer_than_any_patient() -> None:
+    body = b"{}\n" + b" " * 2_000_001 + b"{}\n"
+    with pytest.raises(RosterFileError, match="line-too-long"):
+        lines(body, "application/fhir+ndjson")

@@ -1,0 +1,1 @@
+"""Jobs: what runs in the background of a worker process."""
