@@ -116,12 +116,14 @@ async def _put_batch(client: httpx.AsyncClient, pieces: Sequence[_Piece], summar
         for piece in pieces:
             await _put(client, piece, summary)
         return
-    for piece, entry in zip(pieces, json.parse(answer.content)["entry"], strict=True):
+    for number, (piece, entry) in enumerate(zip(pieces, json.parse(answer.content)["entry"], strict=True)):
         status = int(entry["response"]["status"][:3])
         if status < 400:
             summary.stored[piece.resource["resourceType"]] += 1
         else:
-            texts = tuple(_texts(entry["response"].get("outcome", {})))
+            # The batch is only our way of sending: the reader knows the resource by itself.
+            ours, theirs = f"Bundle.entry[{number}].resource", str(piece.resource.get("resourceType", "resource"))
+            texts = tuple(text.replace(ours, theirs, 1) for text in _texts(entry["response"].get("outcome", {})))
             summary.refused.append(Refusal(piece.path, piece.place, status, texts))
 
 
