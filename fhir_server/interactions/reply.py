@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from fhir_server.fhir.subset import Subset
@@ -22,6 +23,8 @@ class Reply:
     written: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     media_type: str = "application/fhir+json"
+    stream: AsyncIterator[bytes] | None = None
+    """A body too large to be held at once, in place of `body`; `headers` name its content-length."""
 
 
 def of_stored(status: int, stored: Stored, *, location: bool = False, written: bool = False) -> Reply:
