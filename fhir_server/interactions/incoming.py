@@ -10,6 +10,7 @@ from typing import Any
 from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.fhir.subset import SUBSETTED
 from profiles import structure
 from profiles.definitions import RESOURCE_TYPES
 
@@ -42,7 +43,7 @@ def legal_id(resource_id: str) -> bool:
 def accept(context: Context, resource_type: str, body: bytes) -> Incoming:
     """Parse and check a resource sent to a `resource_type` address.
 
-    FhirError 413 too large, 400 malformed JSON or another type, 422 not valid R4 (every problem listed).
+    FhirError 413 too large, 400 malformed JSON or another type, 422 not valid R4 (every problem listed) or an excerpt.
     """
     limit = context.settings.max_bundle if resource_type == "Bundle" else context.settings.max_resource
     if len(body) > limit:
@@ -57,6 +58,7 @@ def accept(context: Context, resource_type: str, body: bytes) -> Incoming:
             400, "invalid", "wrong-type", f"This address takes a {resource_type}; the body has {told}.", resource_type
         )
     require_valid(resource)
+    require_whole(resource)
     return Incoming(resource_type, resource, json.compact(body))
 
 
@@ -65,6 +67,18 @@ def require_valid(resource: dict[str, Any]) -> None:
     issues = structure.check(resource)
     if any(issue.severity in ("error", "fatal") for issue in issues):
         raise FhirError(422, issues)
+
+
+def require_whole(resource: dict[str, Any]) -> None:
+    """FhirError 422 for an excerpt (`_summary`, `_elements`): stored, it would take the place of the whole.
+
+    A Group may say SUBSETTED: its members are stored apart, and a write without them leaves them as they are.
+    """
+    if resource["resourceType"] != "Group" and SUBSETTED in [
+        {"system": tag.get("system"), "code": tag.get("code")} for tag in resource.get("meta", {}).get("tag", ())
+    ]:
+        text = "The resource says SUBSETTED: it is an excerpt and cannot be stored. Read it whole, then send it whole."
+        raise refuse(422, "business-rule", "subsetted", text, f"{resource['resourceType']}.meta.tag")
 
 
 def entries_of(context: Context, resource: dict[str, Any], resource_id: str) -> index.Entries:

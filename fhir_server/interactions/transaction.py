@@ -15,7 +15,7 @@ from fhir_server.interactions import answers, batch, conditional, patches
 from fhir_server.interactions.again import again
 from fhir_server.interactions.conditional import Found
 from fhir_server.interactions.entry import Entry, identities, query_pairs, take_apart, within
-from fhir_server.interactions.incoming import Incoming, entries_of
+from fhir_server.interactions.incoming import Incoming, entries_of, require_whole
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.interactions.writes import (
     claim,
@@ -126,6 +126,11 @@ def _understood(context: Context, taken: Sequence[Entry | FhirError], lenient: b
         if entry.method in ("POST", "PUT") and (entry.resource or {}).get("resourceType") != entry.type:
             text = f"The address takes a {entry.type}; the resource is a {(entry.resource or {}).get('resourceType')}."
             raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
+        if entry.method in ("POST", "PUT") and entry.resource is not None:
+            try:
+                require_whole(entry.resource)
+            except FhirError as error:
+                raise within(error, entry.expression) from None
         if entry.method in ("GET", "HEAD") and entry.id is None:
             settings = context.settings
             try:

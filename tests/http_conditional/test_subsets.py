@@ -117,3 +117,26 @@ async def test_in_a_batch(client: httpx.AsyncClient, doses: None) -> None:
 )
 async def test_refused(client: httpx.AsyncClient, doses: None, query: str) -> None:
     refused(await client.get(f"Immunization/sub-1?{query}"), 400)
+
+
+WHOLE = {
+    "resourceType": "Patient",
+    "name": [{"family": "Whole"}],
+    "birthDate": "1970-01-01",
+    "contact": [{"name": {"family": "Contact"}}],
+}
+
+
+async def test_an_excerpt_cannot_be_put_back(client: httpx.AsyncClient) -> None:
+    created = (await client.post("Patient", json=WHOLE)).json()
+    address = f"Patient/{created['id']}"
+    excerpt = (await client.get(address, params={"_summary": "true"})).json()
+    assert "contact" not in excerpt
+    entry = {"resource": excerpt, "request": {"method": "PUT", "url": address}}
+    for answer in (
+        await client.put(address, json=excerpt),
+        await client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]}),
+    ):
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "subsetted"
+    assert (await client.get(address)).json()["contact"] == WHOLE["contact"]
