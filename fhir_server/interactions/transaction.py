@@ -11,11 +11,12 @@ from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions import answers, batch, conditional, patches
+from fhir_server.interactions import answers, conditional, patches
 from fhir_server.interactions.again import again
 from fhir_server.interactions.conditional import Found
 from fhir_server.interactions.entry import Entry, identities, query_pairs, take_apart, within
 from fhir_server.interactions.incoming import Incoming, entries_of, require_whole
+from fhir_server.interactions.perform import ORDER, perform
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.interactions.writes import (
     claim,
@@ -82,7 +83,7 @@ async def _attempt(
         raise clash
     names = await _names(context, caller, predicate, steps)
     changing = [step for step in steps if step.entry.method not in ("GET", "HEAD") and not step.found]
-    changing.sort(key=lambda step: batch.ORDER.index(step.entry.method))
+    changing.sort(key=lambda step: ORDER.index(step.entry.method))
     committed = await context.store.commit(caller, predicate, [_write(context, step, names) for step in changing])
     base = context.settings.base
     done = {
@@ -96,7 +97,7 @@ async def _attempt(
             if step.found:
                 reply = await _present(context, caller, predicate, step)
             else:
-                reply = await batch.perform(context, caller, predicate, step.entry, lenient)
+                reply = await perform(context, caller, predicate, step.entry, lenient)
             done[step.entry.number] = answers.of_reply(reply, base, minimal)
         except FhirError as error:
             done[step.entry.number] = answers.of_failure(within(error, step.entry.expression))
@@ -117,7 +118,7 @@ def _understood(context: Context, taken: Sequence[Entry | FhirError], lenient: b
         raise FhirError(status, [issue for error in failed for issue in error.issues])
     entries = [entry for entry in taken if isinstance(entry, Entry)]
     for entry in entries:
-        if entry.method not in batch.ORDER:
+        if entry.method not in ORDER:
             raise entry.refuse(400, "not-supported", "unsupported-request", f"{entry.method} is not possible here.")
         if entry.type is None or (entry.method == "POST" and (entry.id or entry.criteria is not None)):
             raise entry.refuse(
