@@ -7,19 +7,22 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from fhir_server.access import secret
+from fhir_server.access import card_keys, secret
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context, Settings
+from fhir_server.http.card_issuers import issuer_routes
 from fhir_server.http.cards import card_routes
+from fhir_server.http.docs import docs_routes
 from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.routes import fhir_routes
 from fhir_server.jobs.runner import Runner
 from fhir_server.operations import shipped
 from fhir_server.operations.catalogue import OPERATIONS
+from fhir_server.operations.health_cards_corrections import Corrections
 from fhir_server.operations.registry import Registry
 from fhir_server.store.store import Store
-from smart_health_cards import KeyFolder
+from smart_health_cards import TrustList
 
 
 def now() -> int:
@@ -31,19 +34,23 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     """A Context on an open database. The caller closes `context.store`."""
     # First, because it makes the folder of all keys, which nobody else may enter.
     link_secret = secret.load_or_create(settings.data / "keys" / "links")
-    keys = KeyFolder(settings.data / "keys" / "cards")
+    keys = card_keys.folder(settings.data, None, settings.card_passphrase)
+    tenants = {name: card_keys.folder(settings.data, name, settings.card_passphrase) for name in settings.card_tenants}
+    if settings.card_directory is not None:
+        TrustList.from_snapshot(settings.card_directory.read_bytes())  # a start is the time to hear that it is broken
     store = await Store.open(
         mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
     )
-    return Context(settings, store, now, keys, link_secret)
+    return Context(settings, store, now, keys, tenants, link_secret)
 
 
 async def prepare(settings: Settings, mongodb_uri: str) -> None:
     """First boot, before any worker: indexes, a card key, and the resources that come with the product."""
     context = await open_context(settings, mongodb_uri)
     try:
-        if not context.card_keys.records():
-            context.card_keys.generate(now() // 1_000_000)
+        for keys in (context.card_keys, *context.tenants.values()):
+            if not keys.records():
+                keys.generate(now() // 1_000_000)
         await shipped.load(context, SERVER, allow_all, Registry(OPERATIONS))
     finally:
         await context.store.close()
@@ -57,24 +64,30 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context = await open_context(settings, mongodb_uri)
         opened.append(context)
+        corrections = Corrections(context)
+        corrections.start()
         runner = Runner(context, permitted=lambda caller: allow_all)
         runner.start()
         try:
             yield
         finally:
             await runner.close()
+            await corrections.close()
             opened.clear()
             await context.store.close()
 
     def context() -> Context:
         return opened[0]
 
-    app = FastAPI(title="FHIR server for vaccination", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    registry = Registry(OPERATIONS)
+    app = FastAPI(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     # Before the others: a polling address looks like that of a resource.
     app.router.routes.extend(job_routes(context))
-    app.router.routes.extend(fhir_routes(context, Registry(OPERATIONS)))
+    app.router.routes.extend(fhir_routes(context, registry))
     app.router.routes.extend(card_routes(context))
+    app.router.routes.extend(issuer_routes(context))
     app.router.routes.extend(health_routes(context))
+    app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

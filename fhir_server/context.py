@@ -3,7 +3,8 @@
 Values come from the environment (`FHIR_SERVER_*`, `MONGODB_URI`, `MONGODB_DRIVER`) and the command line, which wins.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -53,6 +54,15 @@ class Settings(BaseSettings):
     job_seconds: int = Field(86_400, gt=0, description="How long the answer of a job is kept, in seconds.")
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
+    card_tenants: tuple[str, ...] = Field(
+        (), description="Ids of Organizations that issue cards in their own name, at <origin>/shc/<id>; JSON list."
+    )
+    card_passphrase: Path | None = Field(
+        None, description="File with the passphrase (its first line) under which card keys are encrypted on disk."
+    )
+    card_directory: Path | None = Field(
+        None, description="Directory snapshot of issuers whose cards $health-cards-verify trusts (VCI format)."
+    )
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
 
     @field_validator("base_url")
@@ -65,6 +75,14 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"the base URL must look like https://host/fhir, not {value!r}")
         return value if value.endswith("/fhir") else value + "/fhir"
+
+    @field_validator("card_tenants")
+    @classmethod
+    def _card_tenants(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
+                raise ValueError(f"a tenant is named by the id of its Organization, without dots, not {name!r}")
+        return value
 
     @property
     def base(self) -> str:
@@ -95,5 +113,7 @@ class Context:
     store: Store
     clock: Clock
     card_keys: KeyFolder
+    tenants: Mapping[str, KeyFolder]
+    """Card keys of the organizations that issue in their own name, by the Organization's id."""
     secret: bytes
     """Signs page tokens and card addresses; 32 bytes, shared by all workers."""

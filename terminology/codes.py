@@ -69,6 +69,12 @@ def vaccine_groups(cvx: str) -> tuple[str, ...]:
     return tuple(entry["groups"]) if entry else ()
 
 
+def is_vaccine(cvx: str) -> bool:
+    """Whether a CVX code names a vaccine: not immune globulins, tests, or `no vaccine administered`."""
+    entry = _table("cvx").get(_cvx(cvx))
+    return entry is not None and entry["kind"] != "non-vaccine"
+
+
 def is_covid_vaccine(cvx: str) -> bool:
     """Whether a CVX code is a COVID-19 vaccine, unspecified and foreign products included."""
     return COVID_19 in vaccine_groups(cvx)

@@ -1,17 +1,16 @@
-"""Cards over HTTP: a card's QR picture and file, and the issuer's public keys.
+"""Cards over HTTP: a card's QR picture and file.
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html
 
 A card's address is a secret of its holder: whoever knows it may fetch the card, and it cannot be guessed.
 """
 
-import hashlib
 from base64 import b64decode
 from collections.abc import Callable
 from functools import lru_cache
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.caller import SERVER, allow_all
@@ -22,12 +21,11 @@ from fhir_server.http.wire import refusal
 from smart_health_cards import png, read_file, svg
 from smart_health_cards.file import EXTENSION, MEDIA_TYPE
 
-_KEYS_MAX_AGE = 3_600
 _PRIVATE = {"cache-control": "private, no-store", "x-content-type-options": "nosniff"}
 
 
 def card_routes(context: Callable[[], Context]) -> list[BaseRoute]:
-    """`/cards/<opaque>.png|.svg|.smart-health-card` and `/shc/.well-known/jwks.json`."""
+    """`/cards/<opaque>.png|.svg|.smart-health-card`."""
 
     async def card(request: Request) -> Response:
         name, _, ending = request.path_params["file"].partition(".")
@@ -44,16 +42,7 @@ def card_routes(context: Callable[[], Context]) -> list[BaseRoute]:
             headers["content-disposition"] = f'attachment; filename="vaccination{EXTENSION}"'
         return Response(content, media_type=media_type, headers=headers)
 
-    async def keys(request: Request) -> Response:
-        response = JSONResponse(context().card_keys.jwks())
-        response.headers["cache-control"] = f"public, max-age={_KEYS_MAX_AGE}"
-        response.headers["access-control-allow-origin"] = "*"
-        response.headers["etag"] = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:32]}"'
-        if request.headers.get("if-none-match") == response.headers["etag"]:
-            return Response(status_code=304, headers=dict(response.headers) | {"content-length": "0"})
-        return response
-
-    return [Route("/cards/{file}", card), Route("/shc/.well-known/jwks.json", keys)]
+    return [Route("/cards/{file}", card)]
 
 
 async def _file(context: Context, name: str) -> bytes:

@@ -251,6 +251,9 @@ async def _operation(exchange: Exchange, registry: Registry) -> Reply:
         raise refuse(404, "not-supported", "unknown-operation", f"There is no operation ${code} at this address.")
     if exchange.method == "GET" and row.affects_state:
         raise refuse(405, "not-supported", "wrong-method", f"${code} changes data and must be called by POST.")
+    if exchange.method == "GET" and row.only_post:
+        text = f"${code} must be called by POST, for what it takes does not belong in an address."
+        raise refuse(405, "not-supported", "wrong-method", text)
     return await row.handler(await _call(exchange, row, registry.definition_of(row), resource_type, resource_id))
 
 

@@ -5,7 +5,15 @@ https://hl7.org/fhir/R4/operations.html
 To add one: a handler, a row here, its OperationDefinition in definitions/ (a test demands all three and a docs page).
 """
 
-from fhir_server.operations import eligibility, everything, health_cards, roster
+from fhir_server.operations import (
+    eligibility,
+    everything,
+    health_cards,
+    health_cards_preview,
+    health_cards_revoke,
+    health_cards_verify,
+    roster,
+)
 from fhir_server.operations.registry import Operation
 
 OPERATIONS = (
@@ -16,6 +24,31 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=health_cards.issue,
+    ),
+    Operation(
+        "health-cards-preview",
+        "health-cards-preview",
+        frozenset({"instance"}),
+        frozenset({"Patient"}),
+        affects_state=False,
+        handler=health_cards_preview.preview,
+    ),
+    Operation(
+        "health-cards-verify",
+        "health-cards-verify",
+        frozenset({"system"}),
+        frozenset(),
+        affects_state=False,
+        handler=health_cards_verify.verify,
+        only_post=True,
+    ),
+    Operation(
+        "health-cards-revoke",
+        "health-cards-revoke",
+        frozenset({"instance"}),
+        frozenset({"Patient"}),
+        affects_state=True,
+        handler=health_cards_revoke.revoke,
     ),
     Operation(
         "vaccine-eligibility",
@@ -33,6 +66,7 @@ OPERATIONS = (
         affects_state=True,
         handler=roster.upload,
         accepts=roster.MEDIA_TYPES,
+        asynchronous=True,
     ),
     Operation(
         "everything",

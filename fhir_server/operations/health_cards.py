@@ -2,112 +2,110 @@
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/OperationDefinition-patient-i-health-cards-issue.html
 
-Order: check -> issuance log -> sign -> verify the own signature -> keep -> release.
+Order: check -> issuance log -> look again -> sign -> verify the own signature -> keep -> release. What is looked at
+again is the record: a correction made before the log was written is seen then, one made later finds the log entry
+(health_cards_corrections.py), so no card escapes being revoked (docs/decisions/0011-revocation.md).
 """
 
+import asyncio
 import secrets
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_server.context import Context
-from fhir_server.fhir import dates, index, json
-from fhir_server.fhir.condition import SEPARATOR, Keys
+from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.interactions.search import gather
-from fhir_server.interactions.writes import new_id
+from fhir_server.operations import health_cards_log as log
+from fhir_server.operations.health_cards_record import Record, issuer, keys_for, read, rids
 from fhir_server.operations.registry import Call
 from fhir_server.store.records import Create, Stored
-from profiles.definitions import RESOURCE_TYPES
-from smart_health_cards import Card, CardError, Issuer, LogEntry, prepare, release, rid, write_file
+from smart_health_cards import Card, CardError, Draft, Issuer, KeyFolder, prepare, release, write_file
 from smart_health_cards.file import MEDIA_TYPE
-from terminology import codes
-from terminology.systems import CVX, preferred
 
 Resource = dict[str, Any]
 
 CARD_ADDRESS = "https://fhir-server.example/fhir/StructureDefinition/card-address"
 """Extension of `verifiableCredential`: where the card's QR picture is; other endings give its other forms."""
 
-_TYPE_PREFIX = "https://smarthealth.cards#"
-_TYPES = {"immunization": "Immunization", "health-card": None}
-"""Types of smarthealth.cards by the FHIR type they stand for; `health-card` asks for nothing in particular."""
+_ATTEMPTS = 5
+"""Times a record that changes while its cards are made is read again."""
 
 
 async def issue(call: Call) -> Reply:
     """200 with `verifiableCredential`* and `resourceLink`*; no parameter at all where there is nothing to certify.
 
-    FhirError 404 or 410 for the patient, 422 where the patient's record has no name to put on a card.
+    FhirError 400 for arguments, 404 or 410 for the patient, 409 while the record keeps changing, 422 where the
+    patient's record has no name to put on a card.
     """
+    record, cards = await issued(call)
+    files = [_file(record.patient, card) for card in cards]
+    await _keep(call, files)
+    return _answer(call.context, record, cards, files)
+
+
+async def issued(call: Call, *, cards_per_group: int = 1) -> tuple[Record, list[Card]]:
+    """The record asked for, and its signed cards, each entered in the log. Errors as of `issue`."""
+    for _ in range(_ATTEMPTS):
+        record = await read(call)
+        if not record.doses:
+            return record, []
+        iss, keys = keys_for(call.context, record.person)
+        try:
+            drafts = await _draft(call, record, issuer(call.context, iss, cards_per_group), keys)
+            await log.append(call.context, [(draft.entry, record.patient, _on(draft, record)) for draft in drafts])
+            if await _is_current(call, record):
+                key = keys.signing_key(call.context.clock() // 1_000_000) if drafts else None
+                return record, [release(draft, key) for draft in drafts if key is not None]
+        except CardError as error:
+            if error.code != "key-mismatch":
+                raise refuse(422, "business-rule", error.code, error.text, "Patient") from None
+            # Another key has taken over meanwhile.
+    raise refuse(409, "conflict", "contended", "The record keeps changing; ask again.")
+
+
+async def _draft(call: Call, record: Record, rules: Issuer, keys: KeyFolder) -> Sequence[Draft]:
     context = call.context
-    patient = await context.store.read(call.caller, call.predicate, "Patient", call.id or "")
-    if not _immunizations_wanted(call):
-        return _answer(context, [], [], patient, [])
-    about = Keys("tk", (f"patient{SEPARATOR}Patient/{patient.id}",))
-    doses = await gather(context, call.caller, call.predicate, "Immunization", about)
-    since = call.arguments.text("_since")
-    if since is not None:
-        earliest = dates.microseconds(dates.parse(since).lo)
-        doses = [dose for dose in doses if dose.updated >= earliest]
-    cards = await _sign(call, patient, doses)
-    files = [_file(patient, card) for card in cards]
-    await _store(call, files)
-    return _answer(context, cards, files, patient, doses)
+    now = context.clock() // 1_000_000
+    not_before = max(now, await _earliest(context, record))
+    await asyncio.sleep(min(not_before - now, 3))
+    kid = keys.signing_key(now).kid
+    return prepare(
+        rules,
+        kid,
+        record.person,
+        record.resources,
+        not_before=not_before,
+        rid=rids(keys, kid, record.patient.id),
+        identity_claims=call.arguments.all("includeIdentityClaim") or None,
+    ).drafts
 
 
-def issuer(context: Context) -> Issuer:
-    """The issuer of this server and its rules."""
-    return Issuer(context.settings.issuer, disease_group, historical=context.settings.historical_on_cards)
+async def _earliest(context: Context, record: Record) -> int:
+    """The moment from which a card counts in spite of every revocation of this person's cards, made or about to be.
+
+    Cards made from other versions than today's are revoked up to one second behind the newest of them, and some
+    verifiers refuse a card dated at that very second, too.
+    """
+    logged = await log.of_patient(context, record.patient.id)
+    revoked = await context.store.revocations.of({card.kid for card in logged})
+    moments = [revoked[card.kid].rids.get(card.rid, 0) + 1 for card in logged if card.kid in revoked]
+    moments += [card.not_before + 2 for card in logged if not card.doses.items() <= record.versions.items()]
+    return max(moments, default=0)
 
 
-def disease_group(immunization: Mapping[str, Any]) -> str | None:
-    """The vaccine group of a dose by its CVX code (several, for a combination, joined), None where it has none."""
-    for coding in immunization.get("vaccineCode", {}).get("coding", ()):
-        if preferred(coding.get("system", "")) == CVX and "code" in coding:
-            groups = codes.vaccine_groups(coding["code"])
-            if groups:
-                return "+".join(groups)
-    return None
+async def _is_current(call: Call, record: Record) -> bool:
+    wanted = [record.patient, *record.doses]
+    found = await call.context.store.read_many(call.caller, call.predicate, [(row.type, row.id) for row in wanted])
+    return [(row.id, row.version) for row in found] == [(row.id, row.version) for row in wanted]
 
 
-def _immunizations_wanted(call: Call) -> bool:
-    """Several types mean AND, so only Immunization can be served. FhirError 400 for what is no credential type."""
-    wanted = True
-    for given in call.arguments.all("credentialType"):
-        name = given.removeprefix(_TYPE_PREFIX).removeprefix("#")
-        resource_type = _TYPES.get(name, name)
-        if name not in _TYPES and name not in RESOURCE_TYPES:
-            text = f"'{given}' is neither a FHIR resource type nor a type of https://smarthealth.cards."
-            raise refuse(400, "value", "unknown-credential-type", text, "credentialType")
-        wanted = wanted and resource_type in ("Immunization", None)
-    return wanted
+def _on(draft: Draft, record: Record) -> list[Stored]:
+    return [record.doses[placed.position] for placed in draft.placed]
 
 
-async def _sign(call: Call, patient: Stored, doses: Sequence[Stored]) -> list[Card]:
-    context, now = call.context, call.context.clock() // 1_000_000
-    try:
-        key = context.card_keys.signing_key(now)
-        secret = context.card_keys.rid_secret()
-        prepared = prepare(
-            issuer(context),
-            key.kid,
-            _resource(patient),
-            [_resource(dose) for dose in doses],
-            not_before=now,
-            rid=lambda group: rid(secret, key.kid, f"{patient.id}{SEPARATOR}{group}"),
-            identity_claims=call.arguments.all("includeIdentityClaim") or None,
-        )
-        # Durable before anything is signed: a signature without its log entry must not exist.
-        await _store(call, [_log_entry(context, patient, draft.entry) for draft in prepared.drafts])
-        return [release(draft, key) for draft in prepared.drafts]
-    except CardError as error:
-        raise refuse(422, "business-rule", error.code, error.text, "Patient") from None
-
-
-def _answer(
-    context: Context, cards: Sequence[Card], files: Sequence[Resource], patient: Stored, doses: Sequence[Stored]
-) -> Reply:
+def _answer(context: Context, record: Record, cards: Sequence[Card], files: Sequence[Resource]) -> Reply:
     credentials: list[Resource] = [
         {
             "name": "verifiableCredential",
@@ -116,13 +114,14 @@ def _answer(
         }
         for card, file in zip(cards, files, strict=True)
     ]
-    links = [link for number, card in enumerate(cards) for link in _links(context, number, card, patient, doses)]
+    links = [link for number, card in enumerate(cards) for link in _links(context, number, card, record)]
     parameters = {"parameter": credentials + links} if credentials else {}
     return Reply(200, json.dump({"resourceType": "Parameters", **parameters}), headers=(("cache-control", "no-store"),))
 
 
-def _links(context: Context, number: int, card: Card, patient: Stored, doses: Sequence[Stored]) -> Iterator[Resource]:
-    sources = {"resource:0": patient} | {placed.resource: doses[placed.position] for placed in card.placed}
+def _links(context: Context, number: int, card: Card, record: Record) -> Iterator[Resource]:
+    sources = {"resource:0": record.patient}
+    sources |= {placed.resource: record.doses[placed.position] for placed in card.placed}
     for bundled, source in sources.items():
         hosted = f"{context.settings.base}/{source.type}/{source.id}/_history/{source.version}"
         yield {
@@ -133,31 +132,6 @@ def _links(context: Context, number: int, card: Card, patient: Stored, doses: Se
                 {"name": "hostedResource", "valueUri": hosted},
             ],
         }
-
-
-def _log_entry(context: Context, patient: Stored, entry: LogEntry) -> Resource:
-    """The issuance log's entry, an AuditEvent: which key signs what for whom, nothing that stands on the card."""
-    noted = {
-        "iss": entry.iss, "kid": entry.kid, "nbf": str(entry.not_before), "rid": entry.rid or "",
-        "group": entry.group, "sha256": entry.digest,
-    }  # fmt: skip
-    return {
-        "resourceType": "AuditEvent",
-        "id": new_id(),
-        "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
-        "subtype": [{"system": "https://fhir-server.example/fhir/CodeSystem/audit", "code": "health-card-issued"}],
-        "action": "E",
-        "recorded": json.instant(context.clock()),
-        "outcome": "0",
-        "agent": [{"who": {"display": "server"}, "requestor": False}],
-        "source": {"observer": {"display": context.settings.issuer}},
-        "entity": [
-            {
-                "what": {"reference": f"Patient/{patient.id}"},
-                "detail": [{"type": name, "valueString": value} for name, value in noted.items() if value],
-            }
-        ],
-    }
 
 
 def _file(patient: Stored, card: Card) -> Resource:
@@ -171,14 +145,8 @@ def _file(patient: Stored, card: Card) -> Resource:
     }
 
 
-async def _store(call: Call, resources: Sequence[Resource]) -> None:
-    creates = [
-        Create(resource["resourceType"], resource["id"], json.dump(resource), index.entries(resource))
-        for resource in resources
-    ]
+async def _keep(call: Call, files: Sequence[Resource]) -> None:
+    base = call.context.settings.base
+    creates = [Create("Binary", file["id"], json.dump(file), index.entries(file, base)) for file in files]
     if creates:
         await call.context.store.commit(call.caller, call.predicate, creates)
-
-
-def _resource(stored: Stored) -> Resource:
-    return json.parse(stored.raw or b"{}")

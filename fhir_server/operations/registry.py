@@ -44,7 +44,7 @@ class Operation:
     """A row. `definition` is the id of the OperationDefinition, in operations/definitions/<id>.json.
 
     `accepts` names media types of bodies that are no FHIR; they reach the handler unread, up to `max_upload` bytes.
-    `paged`: the answer is a searchset whose `next` link leads on.
+    `paged`: the answer is a searchset whose `next` link leads on. `asynchronous`: it may answer 202 and go on as a job.
     """
 
     code: str
@@ -55,6 +55,9 @@ class Operation:
     handler: Handler
     accepts: frozenset[str] = frozenset()
     paged: bool = False
+    asynchronous: bool = False
+    only_post: bool = False
+    """Whether the input must not stand in an address, which others log."""
 
 
 class Registry:

@@ -42,6 +42,7 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "leases": (),
     "jobs": (("due",),),
     "job_pieces": (),
+    "card_revocations": (),
     "meta": (),
 }
 ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})

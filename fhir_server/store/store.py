@@ -26,6 +26,7 @@ from fhir_server.store.history import History
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.members import Members
 from fhir_server.store.records import Committed, Member, MemberPage, Page, Period, Selection, Stored, Write
+from fhir_server.store.revocations import Revocations
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.statistics import Statistics
@@ -43,6 +44,8 @@ class Store:
     types: frozenset[str]
     jobs: Jobs
     """Work that outlives its request; a job belongs to the caller who asked for it."""
+    revocations: Revocations
+    """Which signed cards no longer count."""
     _search: Search
     _history: History
     _members: Members
@@ -80,7 +83,7 @@ class Store:
         search = Search(opened, Statistics(opened))
         own = base.rstrip("/")
         members = Members(opened, Commit(opened, search), Generations(opened, own), own)
-        return cls(opened, kept, Jobs(opened), search, History(opened), members, sequencer)
+        return cls(opened, kept, Jobs(opened), Revocations(opened), search, History(opened), members, sequencer)
 
     async def close(self) -> None:
         """Stop numbering and close all connections."""
