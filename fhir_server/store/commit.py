@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pymongo import ReplaceOne
+
 from fhir_server.caller import Predicate
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import claims, failures
@@ -121,18 +123,21 @@ class _Attempt:
         return results
 
     async def _store(self, session: Session, versions: Versions) -> None:
-        """Grouped by collection: 5,000 inserts take 1.0 s that way, 7.4 s one by one."""
+        """Grouped by collection: 5,000 inserts take 1.0 s that way, 7.4 s one by one; of replacements half the time."""
         for name, documents in versions.inserts.items():
             if len(documents) == 1:
                 await self.database.collection(name).insert_one(documents[0], session=session)
             else:
                 await self.database.collection(name).insert_many(documents, session=session)
         for name, replaced in versions.replaces.items():
-            for document in replaced:
-                where = {"_id": document["_id"], "vid": document["vid"] - 1}
-                result = await self.database.collection(name).replace_one(where, document, session=session)
-                if result.matched_count != 1:
-                    raise Conflict
+            collection = self.database.collection(name)
+            where = [{"_id": document["_id"], "vid": document["vid"] - 1} for document in replaced]
+            if len(replaced) == 1:
+                result = await collection.replace_one(where[0], replaced[0], session=session)
+            else:
+                result = await collection.bulk_write(list(map(ReplaceOne, where, replaced)), session=session)
+            if result.matched_count != len(replaced):
+                raise Conflict
         for name, removed in versions.deletes.items():
             for id, version in removed:
                 deleted = await self.database.collection(name).delete_one({"_id": id, "vid": version}, session=session)

@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pymongo import ReplaceOne
+
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import group
 from fhir_server.store.commit import Also
@@ -135,7 +137,7 @@ class Generations:
             collection = self.database.collection(COLLECTION)
             if rows:
                 await collection.insert_many(rows, session=session)
-            for row in again:
-                await collection.replace_one({"_id": row["_id"]}, row, session=session)
+            if again:
+                await collection.bulk_write([ReplaceOne({"_id": row["_id"]}, row) for row in again], session=session)
 
         return act
