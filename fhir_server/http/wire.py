@@ -40,6 +40,11 @@ class Endpoint:
         if "GET" in self._handlers:
             self._handlers.setdefault("HEAD", self._handlers["GET"])
 
+    @property
+    def methods(self) -> frozenset[str]:
+        """The methods that have a handler."""
+        return frozenset(self._handlers)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = self._context()
         exchange = None
