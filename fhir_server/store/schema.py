@@ -37,7 +37,7 @@ HISTORY: tuple[Key, ...] = (("rid", "vid"),)
 SYSTEM: dict[str, tuple[Key, ...]] = {
     "claims": (),
     "outbox": (("lu",),),
-    "feed": (("t", "_id"), ("at",)),
+    "feed": (("t", "_id"),),
     "members": (("g", "n"), ("m",)),
     "leases": (),
     "jobs": (("due",),),

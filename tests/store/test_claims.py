@@ -1,5 +1,7 @@
 """https://hl7.org/fhir/R4/http.html#ccreate"""
 
+from dataclasses import replace
+
 import pytest
 
 from fhir_server.fhir.outcome import FhirError
@@ -60,3 +62,13 @@ async def test_a_refused_commit_leaves_no_claim(store: Store) -> None:
         await store.commit(*ANYBODY, [create("a", patient(1), claim(1)), update("none", patient(2), may_create=False)])
     [made] = await store.commit(*ANYBODY, [create("b", patient(1), claim(1))])
     assert made.effect == "created"
+
+
+async def test_a_conditional_update_under_a_clients_id_creates_once(store: Store) -> None:
+    first = replace(update("mine", patient(1)), unless=claim(1))
+    [made] = await store.commit(*ANYBODY, [first])
+    assert (made.effect, made.stored and made.stored.id) == ("created", "mine")
+    [found] = await store.commit(*ANYBODY, [replace(update("yours", patient(1)), unless=claim(1))])
+    assert (found.effect, found.stored and found.stored.id) == ("matched", "mine")
+    with pytest.raises(ClaimTaken):
+        await store.commit(*ANYBODY, [replace(update("yours", patient(1)), unless=claim(1), must_create=True)])

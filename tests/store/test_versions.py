@@ -1,5 +1,7 @@
 """https://hl7.org/fhir/R4/http.html#versions"""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -144,3 +146,14 @@ async def test_a_call_without_caller_or_predicate_is_a_mistake(one: Store) -> No
         await one.read(None, None, "Patient", "a")  # type: ignore[arg-type] # the mistake itself
     with pytest.raises(TypeError):
         await one.commit(ANYBODY[0], None, [create("a", patient())])  # type: ignore[arg-type] # the mistake itself
+
+
+async def test_a_put_that_must_be_new_replaces_nothing(store: Store) -> None:
+    write = update("a", patient())
+    only_new = replace(write, may_replace=False)
+    [made] = await store.commit(*ANYBODY, [only_new])
+    assert made.effect == "created"
+    with pytest.raises(FhirError) as caught:
+        await store.commit(*ANYBODY, [only_new])
+    assert caught.value.status == 412
+    assert (await store.read(*ANYBODY, "Patient", "a")).version == 1
