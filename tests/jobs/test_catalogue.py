@@ -1,0 +1,8 @@
+"""Every kind of job can be enqueued by somebody and run by somebody."""
+
+from fhir_server.jobs.catalogue import KINDS
+from fhir_server.operations.rosters import job
+
+
+def test_kinds() -> None:
+    assert set(KINDS) == {job.KIND}
