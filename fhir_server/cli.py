@@ -1,7 +1,6 @@
 """The command `fhir-server`: serve, demo, import, keys, verify, doctor."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,14 +13,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fhir_server import checkup, demo, loading, serve
+from fhir_server import checkup, demo, keys, loading, serve, verifying
 from fhir_server.context import Settings
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
-from smart_health_cards import CardError, KeyFolder, Report, TrustList
-from smart_health_cards import verify as verify_card
-from terminology import codes
+from smart_health_cards import CardError
 
 app = typer.Typer(
     name="fhir-server",
@@ -30,8 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys_app = typer.Typer(help="Signing keys of SMART Health Cards.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
+app.add_typer(keys.app, name="keys")
 
 out = Console()
 err = Console(stderr=True)
@@ -40,13 +36,6 @@ DataFolder = Annotated[Path, typer.Option("--data", help="Folder of keys and the
 
 _REASONS = 5
 """Reasons shown for one refused resource."""
-
-_MARKS = {
-    "pass": "[green]✓[/green]",
-    "warning": "[yellow]![/yellow]",
-    "unknown": "[dim]?[/dim]",
-    "fail": "[red]✗[/red]",
-}
 
 
 def main() -> None:
@@ -142,7 +131,9 @@ def import_command(
 
 @app.command("verify")
 def verify_command(
-    card: Annotated[str, typer.Argument(help="A .smart-health-card file, a picture, or the text of a card.")],
+    card: Annotated[
+        str, typer.Argument(help="A .smart-health-card file, a picture, the text of a card, or - for stdin.")
+    ],
     data: DataFolder = Path("data"),
     issuer: Annotated[
         str | None, typer.Option(help="Issuer whose keys are those of --data. [default: this server's]")
@@ -150,28 +141,28 @@ def verify_command(
     jwks: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Key set of the issuer, instead of --data's keys.")
     ] = None,
+    revocations: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="Revocation list of the issuer; repeatable.")
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Directory snapshot of trusted issuers.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Verify a SMART Health Card, offline; exit status 0 if it proves what it says, else 1."""
     settings = _settings(data=data)
     try:
-        trust = TrustList()
-        if directory is not None:
-            trust |= TrustList.from_snapshot(directory.read_bytes())
-        if jwks is not None:
-            trust |= TrustList.from_jwks(issuer or settings.issuer, jwks.read_bytes())
-        elif (data / "keys" / "cards").is_dir():
-            keys = KeyFolder(data / "keys" / "cards").jwks()
-            trust |= TrustList.from_jwks(issuer or settings.issuer, keys, name="this server")
+        trust = verifying.trust_list(settings, issuer, jwks, revocations or [], directory or settings.card_directory)
+        reports = verifying.reports(card, trust)
     except CardError as error:
         _fail(error.text)
-    # Longer words than a file's name may have are cards, and asking the file system about them fails.
-    content = Path(card).read_bytes() if len(card) < 256 and Path(card).is_file() else card
-    reports = verify_card(content, trust, time.time())
-    for report in reports:
-        _show(report)
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    if as_json:
+        print(verifying.told_in_json(reports))
+    else:
+        for report in reports:
+            verifying.show(report, out)
     raise SystemExit(0 if all(report.accepted for report in reports) else 1)
 
 
@@ -182,65 +173,9 @@ def doctor_command(data: DataFolder = Path("data")) -> None:
     findings = asyncio.run(checkup.examine(settings))
     table = Table(show_header=False, box=None)
     for finding in findings:
-        table.add_row(_MARKS["pass" if finding.ok else "fail"], finding.subject, finding.text)
+        table.add_row(verifying.MARKS["pass" if finding.ok else "fail"], finding.subject, finding.text)
     out.print(table)
     raise SystemExit(0 if all(finding.ok for finding in findings) else 1)
-
-
-@keys_app.command("list")
-def keys_list(data: DataFolder = Path("data")) -> None:
-    """List the signing keys with their state."""
-    table = Table("Key", "State", "Made", "Signs from")
-    for record in _keys(data).records():
-        state = record.state(int(time.time()))
-        table.add_row(record.kid, state, _day(record.created), _day(record.active_from))
-    out.print(table)
-
-
-@keys_app.command("generate")
-def keys_generate(
-    data: DataFolder = Path("data"),
-    publish_ahead: Annotated[int, typer.Option(help="Hours the key is published before it signs.")] = 24,
-) -> None:
-    """Make a signing key; the first signs at once, a later one after it has been published for a while."""
-    keys = _keys(data)
-    ahead = publish_ahead * 3_600 if keys.records() else 0
-    record = keys.generate(int(time.time()), ahead)
-    out.print(f"{record.kid} signs from {_day(record.active_from)}")
-
-
-def _keys(data: Path) -> KeyFolder:
-    try:
-        return KeyFolder(data / "keys" / "cards")
-    except CardError as error:
-        _fail(error.text)
-
-
-def _show(report: Report) -> None:
-    content = report.content
-    if content is not None:
-        out.print(f"[bold]{content.name or 'no name'}[/bold], born {content.birth_date or 'not stated'}")
-        out.print(f"issued by {content.issuer_name or content.iss}", highlight=False)
-        for dose in content.doses:
-            out.print(
-                f"  {dose.date}  {_vaccine(dose.system, dose.code)}  lot {dose.lot_number or '-'}", highlight=False
-            )
-    table = Table(show_header=False, box=None)
-    for verdict in report.verdicts:
-        table.add_row(_MARKS[verdict.status], verdict.check, verdict.text, f"[dim]{verdict.code}[/dim]")
-    out.print(table)
-    out.print("[green]This card proves what it says.[/green]" if report.accepted else "[red]Do not rely on it.[/red]")
-
-
-def _vaccine(system: str | None, code: str | None) -> str:
-    try:
-        return codes.lookup(system or "", code or "").display
-    except LookupError:
-        return f"{system} {code}"
-
-
-def _day(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def _fail(*sentences: str) -> NoReturn:

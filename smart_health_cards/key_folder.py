@@ -84,7 +84,12 @@ class KeyFolder:
 
     def signing_key(self, at: int) -> SigningKey:
         """The key that signs at the moment `at`: the active one that became so last. CardError `no-signing-key`."""
-        active = [record for record in self.records() if record.state(at) == "active"]
+        records = self.records()
+        active = [record for record in records if record.state(at) == "active"]
+        for record in records:
+            if record.state(at) in ("retired", "compromised"):
+                # Another process may have ended it: its private part is not kept in this one's memory either.
+                self._opened.pop(record.kid, None)
         if not active:
             raise CardError("no-signing-key", "The issuer has no active key to sign cards with.")
         newest = max(active, key=lambda record: (record.active_from, record.created, record.kid))
@@ -106,6 +111,35 @@ class KeyFolder:
     def compromise(self, kid: str, at: int) -> KeyRecord:
         """Destroy the private part and withdraw the public one: no card signed with it verifies any more."""
         return self._end(replace(self._find(kid), compromised=at))
+
+    def rotate(self, at: int, publish_ahead: int) -> tuple[KeyRecord, list[KeyRecord]]:
+        """Make the key that signs from `publish_ahead` seconds on, and retire every one that has been succeeded.
+
+        The key that signs now goes on until the new one takes over; the next rotation retires it. The first key of
+        all signs at once.
+        """
+        active = [record for record in self.records() if record.state(at) == "active"]
+        newest = max(active, key=lambda record: (record.active_from, record.created, record.kid), default=None)
+        made = self.generate(at, publish_ahead if newest is not None else 0)
+        return made, [self.retire(record.kid, at) for record in active if record is not newest]
+
+    def encrypt(self, old: bytes | None) -> int:
+        """Write every private key under this folder's passphrase that was written under `old`; how many they are.
+
+        CardError `key-passphrase` or `key-unreadable` as soon as one cannot be read; those before it are done, and are
+        passed over when it is called again.
+        """
+        if self._passphrase is None:
+            raise CardError("key-passphrase", "There is no passphrase to encrypt the keys under.")
+        paths = sorted(self._folder.glob("*.pem"))
+        for path in paths:
+            _only_owner(path)
+            pem = path.read_bytes()
+            try:
+                SigningKey.from_pem(pem, self._passphrase)
+            except CardError:
+                self._write(path.name, SigningKey.from_pem(pem, old).pem(self._passphrase))
+        return len(paths)
 
     def rid_secret(self) -> bytes:
         """The 32 bytes revocation identifiers are made with, made on first use and never changed."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from smart_health_cards import KeyFolder
 
 
-def folder(data: Path, tenant: str | None = None, passphrase: Path | None = None) -> KeyFolder:
+def folder(data: Path, tenant: str | None = None, passphrase_file: Path | None = None) -> KeyFolder:
     """The keys of the server's own issuer, or of a tenant's, in this data folder; made when absent.
 
     CardError or PermissionError where others could read a key or the passphrase; ValueError for an empty passphrase.
@@ -18,10 +18,11 @@ def folder(data: Path, tenant: str | None = None, passphrase: Path | None = None
     place = keys / "cards" if tenant is None else keys / "tenants" / tenant
     for parent in (keys, place.parent):
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return KeyFolder(place, None if passphrase is None else _first_line(passphrase))
+    return KeyFolder(place, None if passphrase_file is None else passphrase(passphrase_file))
 
 
-def _first_line(path: Path) -> bytes:
+def passphrase(path: Path) -> bytes:
+    """The first line of a file that only its owner may read. PermissionError, ValueError where it is empty."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise PermissionError(f"{path} must not be accessible to others (its mode is {mode:o}); run: chmod go= {path}")

@@ -32,12 +32,14 @@ CARD_ADDRESS = "https://fhir-server.example/fhir/StructureDefinition/card-addres
 _ATTEMPTS = 5
 """Times a record that changes while its cards are made is read again."""
 
+_KEY_TROUBLE = frozenset({"no-signing-key", "key-unreadable", "key-passphrase", "key-folder-permissions"})
+
 
 async def issue(call: Call) -> Reply:
     """200 with `verifiableCredential`* and `resourceLink`*; no parameter at all where there is nothing to certify.
 
     FhirError 400 for arguments, 404 or 410 for the patient, 409 while the record keeps changing, 422 where the
-    patient's record has no name to put on a card.
+    patient's record has no name to put on a card, 503 without a key to sign with.
     """
     record, cards = await issued(call)
     files = [_file(record.patient, card) for card in cards]
@@ -59,6 +61,8 @@ async def issued(call: Call, *, cards_per_group: int = 1) -> tuple[Record, list[
                 key = keys.signing_key(call.context.clock() // 1_000_000) if drafts else None
                 return record, [release(draft, key) for draft in drafts if key is not None]
         except CardError as error:
+            if error.code in _KEY_TROUBLE:
+                raise refuse(503, "transient", "no-card-key", error.text) from None
             if error.code != "key-mismatch":
                 raise refuse(422, "business-rule", error.code, error.text, "Patient") from None
             # Another key has taken over meanwhile.

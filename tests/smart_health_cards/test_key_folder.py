@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_health_cards import CardError, KeyFolder
-from tests.smart_health_cards.conftest import NOW
+from smart_health_cards import CardError, Issuer, KeyFolder, TrustList, issue, verify
+from tests.smart_health_cards.conftest import NOW, immunization
 
 DAY = 86_400
 
@@ -119,3 +119,61 @@ def test_the_first_of_two_processes_makes_the_secret(folder: Path, monkeypatch: 
     monkeypatch.setattr(Path, "exists", lambda path: path.name != "rid.secret" and exists(path))
     assert late.rid_secret() == secret
     assert sorted(path.name for path in folder.iterdir()) == ["rid.secret"]
+
+
+def test_rotation_keeps_one_signing_and_retires_who_was_succeeded(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    first, none = keys.rotate(NOW, 3_600)
+    assert (first.active_from, none) == (NOW, [])
+    second, none = keys.rotate(NOW + DAY, 3_600)
+    assert none == [] and keys.signing_key(NOW + DAY).kid == first.kid
+    third, retired = keys.rotate(NOW + 2 * DAY, 3_600)
+    assert [record.kid for record in retired] == [first.kid]
+    assert keys.signing_key(NOW + 2 * DAY).kid == second.kid
+    assert {path.stem for path in folder.glob("*.pem")} == {second.kid, third.kid}
+
+
+def test_ten_rotations_leave_all_of_two_thousand_cards_verifying(folder: Path, issuer: Issuer) -> None:
+    keys = KeyFolder(folder)
+    keys.rotate(NOW, 3_600)
+    person = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Li"}], "birthDate": "1990-01-01"}
+    cards: list[tuple[str, int]] = []
+    for year in range(1, 11):
+        at = NOW + year * 365 * DAY
+        for number in range(200):
+            # Some are signed by the old key while the new one is published already, some after it has taken over.
+            if number == 100:
+                keys.rotate(at, 3_600)
+            moment = at + number * 60
+            one = immunization("2021-01-29", lot=f"{year}-{number}")
+            issued = issue(issuer, keys.signing_key(moment), person, [one], not_before=moment, log=lambda entry: None)
+            cards.append((issued.cards[0].jws, moment))
+    trust = TrustList.from_jwks(issuer.iss, KeyFolder(folder).jwks())
+    assert len({verify(card, trust, at)[0].verdict("signature").code for card, at in cards}) == 1
+    assert all(verify(card, trust, at)[0].accepted for card, at in cards)
+    assert len(trust.issuers[issuer.iss].keys) == 11
+    assert len(list(folder.glob("*.pem"))) == 2
+
+
+def test_a_key_ended_by_another_process_signs_no_more(folder: Path) -> None:
+    keys = KeyFolder(folder)
+    first = keys.generate(NOW)
+    assert keys.signing_key(NOW).kid == first.kid
+    second = KeyFolder(folder).generate(NOW)
+    KeyFolder(folder).compromise(first.kid, NOW)
+    assert keys.signing_key(NOW).kid == second.kid
+    assert [key["kid"] for key in keys.jwks()["keys"]] == [second.kid]
+
+
+def test_keys_are_encrypted_later(folder: Path) -> None:
+    record = KeyFolder(folder).generate(NOW)
+    protected = KeyFolder(folder, b"correct horse")
+    with pytest.raises(CardError, match="key-passphrase"):
+        protected.signing_key(NOW)
+    assert protected.encrypt(None) == 1
+    assert protected.encrypt(None) == 1
+    assert protected.signing_key(NOW).kid == record.kid
+    assert b"ENCRYPTED" in (folder / f"{record.kid}.pem").read_bytes()
+    assert KeyFolder(folder, b"battery staple").encrypt(b"correct horse") == 1
+    with pytest.raises(CardError, match="key-unreadable"):
+        KeyFolder(folder, b"correct horse").signing_key(NOW)

@@ -1,0 +1,98 @@
+"""The command `fhir-server verify`: a card judged offline, for people or, with --json, for programs.
+
+https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#presenting-health-cards-to-a-verifier
+
+Nothing is fetched: trust comes from files. Nothing presented is kept.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fhir_server.access import card_keys
+from fhir_server.context import Settings
+from smart_health_cards import Report, TrustList, verify
+from terminology import codes
+
+MARKS = {
+    "pass": "[green]✓[/green]",
+    "warning": "[yellow]![/yellow]",
+    "unknown": "[dim]?[/dim]",
+    "fail": "[red]✗[/red]",
+}
+
+
+def trust_list(
+    settings: Settings, issuer: str | None, jwks: Path | None, lists: Sequence[Path], directory: Path | None
+) -> TrustList:
+    """Who is trusted: the issuers of a directory snapshot, and one whose key set is in a file or the data folder.
+
+    CardError for what is no key set, list or snapshot; ValueError for what is no JSON.
+    """
+    trust = TrustList()
+    if directory is not None:
+        trust |= TrustList.from_snapshot(directory.read_bytes())
+    revocations = [json.loads(path.read_bytes()) for path in lists]
+    iss = issuer or settings.issuer
+    if jwks is not None:
+        trust |= TrustList.from_jwks(iss, jwks.read_bytes(), revocations=revocations)
+    elif (settings.data / "keys" / "cards").is_dir():
+        keys = card_keys.folder(settings.data).jwks()
+        trust |= TrustList.from_jwks(iss, keys, name="this server", revocations=revocations)
+    return trust
+
+
+def reports(card: str, trust: TrustList, at: float | None = None) -> list[Report]:
+    """A report for each card in a file, a picture, a text, or (`-`) standard input."""
+    return verify(_content(card), trust, time.time() if at is None else at)
+
+
+def told_in_json(found: Sequence[Report]) -> str:
+    """The reports as one JSON object, by lines: accepted, and each card's verdicts and content."""
+    cards = [
+        {
+            "accepted": report.accepted,
+            "verdicts": [asdict(verdict) for verdict in report.verdicts],
+            "content": None if report.content is None else asdict(report.content),
+        }
+        for report in found
+    ]
+    whole = {"accepted": all(report.accepted for report in found), "cards": cards}
+    return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def show(report: Report, out: Console) -> None:
+    """A report for people."""
+    content = report.content
+    if content is not None:
+        out.print(f"[bold]{content.name or 'no name'}[/bold], born {content.birth_date or 'not stated'}")
+        out.print(f"issued by {content.issuer_name or content.iss}", highlight=False)
+        for dose in content.doses:
+            out.print(
+                f"  {dose.date}  {_vaccine(dose.system, dose.code)}  lot {dose.lot_number or '-'}", highlight=False
+            )
+    table = Table(show_header=False, box=None)
+    for verdict in report.verdicts:
+        table.add_row(MARKS[verdict.status], verdict.check, verdict.text, f"[dim]{verdict.code}[/dim]")
+    out.print(table)
+    out.print("[green]This card proves what it says.[/green]" if report.accepted else "[red]Do not rely on it.[/red]")
+
+
+def _content(card: str) -> bytes | str:
+    if card == "-":
+        return sys.stdin.buffer.read()
+    # Longer words than a file's name may have are cards, and asking the file system about them fails.
+    return Path(card).read_bytes() if len(card) < 256 and Path(card).is_file() else card
+
+
+def _vaccine(system: str | None, code: str | None) -> str:
+    try:
+        return codes.lookup(system or "", code or "").display
+    except LookupError:
+        return f"{system} {code}"
