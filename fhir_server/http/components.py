@@ -44,6 +44,7 @@ def components() -> dict[str, Any]:
                 "style": "form",
                 "explode": True,
                 "schema": {"type": "object", "additionalProperties": text},
+                "example": {"_id": "example"},
             },
             **{
                 name: {"name": name, "in": "query", "description": says, "schema": text}

@@ -174,7 +174,7 @@ def _operation(path: str, method: str, row: Operation, definition: Mapping[str, 
 def _table(use: str, parameters: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for each in parameters:
-        says = each.get("documentation", "").replace("|", "\\|")
+        says = each.get("documentation", "").replace("|", "&#124;")
         rows.append(f"| `{each['name']}` | {each['min']}..{each['max']} | {each.get('type', '')} | {says} |")
     return "\n".join((f"| {use} | card. | type | |", "|---|---|---|---|", *rows)) if rows else ""
 
