@@ -177,8 +177,9 @@ def _text(content: BinaryIO, encoding: str) -> Iterator[io.TextIOWrapper]:
     try:
         yield text
     finally:
-        # Else it would close the file, too.
-        text.detach()
+        # Else it would close the file, too. (Where reading was given up half-way, the file may be closed already.)
+        if not content.closed:
+            text.detach()
 
 
 def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
