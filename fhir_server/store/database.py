@@ -28,6 +28,8 @@ LARGE = 1_000
 """Transactions of more writes than this run one at a time."""
 DEADLINE = 10.0
 """Seconds for a whole call, waiting for its turn included (`maxTimeMS` is not enforced everywhere)."""
+ABORT_SECONDS = 1.0
+"""The caller's deadline may have passed by then: telling the database is a courtesy, which must not hold an answer up."""
 SECONDS_PER_WRITE = 0.01
 """What a transaction's deadline grows by with each of its writes."""
 
@@ -138,10 +140,11 @@ class Database:
 
 
 async def _abort(session: Session) -> None:
-    """Give the transaction up; that the database is gone, too, is then no news."""
+    """Give the transaction up; that the database is gone, or stands still, is then no news."""
     try:
-        await session.abort_transaction()
-    except PyMongoError as error:
+        async with asyncio.timeout(ABORT_SECONDS):
+            await session.abort_transaction()
+    except (PyMongoError, TimeoutError) as error:
         _log.debug("abort failed: %s", type(error).__name__)
 
 

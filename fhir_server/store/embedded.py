@@ -32,8 +32,10 @@ START_SECONDS = 60.0
 """Recovery after a crash took up to 3.3 s; a long outage's worth of log may take longer."""
 STOP_SECONDS = 10.0
 ATTEMPTS = 5
-"""Starts in a row that may fail, or end within QUICK seconds, before it is given up."""
-QUICK = 5.0
+"""Starts in a row that may fail before it is given up."""
+QUICK = 2.0
+LONGEST_PAUSE = 2.0
+"""One that ends within QUICK seconds is started again after a pause that doubles each time, in seconds."""
 USER = "fhir"
 _PASSWORD, _INSTANCE = "database-password", "instance"
 _ALREADY_EXISTS = 51003
@@ -91,18 +93,16 @@ class EmbeddedDatabase:
         return self.uri
 
     async def watch(self) -> None:
-        """Start it again whenever it dies, until cancelled or stopped. EmbeddedError where it dies again and again."""
+        """Start it again whenever it dies, until cancelled or stopped. EmbeddedError where it cannot start."""
         quick = 0
         while self._process is not None:
             status = await self._process.wait()
             if self._stopping:
                 return
             quick = quick + 1 if time.monotonic() - self._started < QUICK else 0
-            if quick >= ATTEMPTS:
-                raise EmbeddedError(f"The embedded database keeps ending (status {status}); see {self.folder.log}.")
             self.restarts += 1
             _log.warning("the embedded database ended with status %s; starting it again", status)
-            await asyncio.sleep(0.05 * 2**quick if quick else 0)
+            await asyncio.sleep(min(0.05 * 2**quick, LONGEST_PAUSE) if quick else 0)
             await self._launch_patiently(port=self._port)
 
     async def stop(self) -> None:

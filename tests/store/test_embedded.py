@@ -147,19 +147,31 @@ async def test_a_folder_put_together_from_two_is_noticed(tmp_path: Path, monkeyp
         await EmbeddedDatabase(tmp_path, auth=False).start()
 
 
-async def test_a_daemon_that_keeps_ending_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_daemon_that_does_not_start_any_more_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "ATTEMPTS", 2)
     database = EmbeddedDatabase(tmp_path, auth=False)
     await database.start()
-    watching = asyncio.create_task(database.watch())
-    with pytest.raises(EmbeddedError, match=r"keeps ending|ended at once"):
-        async with asyncio.timeout(10):
-            while not watching.done():
-                if database.pid is not None and alive(database.pid):
-                    os.kill(database.pid, signal.SIGKILL)
-                await asyncio.sleep(0.05)
-            await watching
-    await database.stop()
+    try:
+        database._program = daemon.Program(Path("/bin/false"), slow=False)
+        assert database.pid is not None
+        os.kill(database.pid, signal.SIGKILL)
+        with pytest.raises(EmbeddedError, match="ended at once"):
+            await asyncio.wait_for(database.watch(), 10)
+    finally:
+        await database.stop()
+
+
+async def test_it_is_started_again_as_often_as_it_dies(tmp_path: Path) -> None:
+    async with running(tmp_path) as database:
+        for number in range(1, 7):
+            pid = database.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda pid=pid: database.pid not in (None, pid))  # type: ignore[misc] # a default binds now
+            await until(lambda number=number: database.restarts == number)  # type: ignore[misc] # likewise
+            assert await values(database.uri) == []
 
 
 async def test_without_the_daemon_a_sentence_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
