@@ -165,7 +165,7 @@ async def test_a_daemon_that_does_not_start_any_more_is_given_up(
 
 async def test_it_is_started_again_as_often_as_it_dies(tmp_path: Path) -> None:
     async with running(tmp_path) as database:
-        for number in range(1, 7):
+        for number in range(1, 4):
             pid = database.pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
