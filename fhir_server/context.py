@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     card_directory: Path | None = Field(
         None, description="Directory snapshot of issuers whose cards $health-cards-verify trusts (VCI format)."
     )
+    card_wallet: str = Field(
+        "",
+        pattern=r"^(https://[^\s#]+)?$",
+        description="Address of a wallet app that takes cards by deep link (https).",
+    )
+    card_font: Path | None = Field(
+        None, description="TrueType font for PDFs of names beyond the letters of Western Europe."
+    )
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
 
     @field_validator("base_url")

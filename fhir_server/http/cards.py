@@ -1,8 +1,9 @@
-"""Cards over HTTP: a card's QR picture and file.
+"""Cards over HTTP: a page to look at, print and hand on; the QR picture, the PDF and the file.
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html
 
-A card's address is a secret of its holder: whoever knows it may fetch the card, and it cannot be guessed.
+A card's address is a secret of its holder: whoever knows it may fetch the card, and it cannot be guessed. Pictures are
+drawn when somebody looks, and kept by their content.
 """
 
 from base64 import b64decode
@@ -15,34 +16,71 @@ from starlette.routing import BaseRoute, Route
 
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
+from fhir_server.domain.sentences import LANGUAGES, sentence
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.http import card_page
+from fhir_server.http.card_face import Face, face
+from fhir_server.http.card_pdf import pdf
+from fhir_server.http.exchange import Exchange
 from fhir_server.http.wire import refusal
-from smart_health_cards import png, read_file, svg
+from fhir_server.operations.health_cards_verify import trust_list
+from smart_health_cards import deep_link, png, read_file, svg, verify
 from smart_health_cards.file import EXTENSION, MEDIA_TYPE
 
-_PRIVATE = {"cache-control": "private, no-store", "x-content-type-options": "nosniff"}
+_PRIVATE = {
+    "cache-control": "private, no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    # An SVG opened by itself is a document.
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
 
 
 def card_routes(context: Callable[[], Context]) -> list[BaseRoute]:
-    """`/cards/<opaque>.png|.svg|.smart-health-card`."""
+    """`/cards/<opaque>`, the page, and `.png|.svg|.pdf|.smart-health-card`."""
 
     async def card(request: Request) -> Response:
-        name, _, ending = request.path_params["file"].partition(".")
-        draw = _FORMS.get("." + ending)
+        name, dot, ending = request.path_params["file"].partition(".")
         try:
-            if draw is None:
+            if dot + ending not in ("", ".pdf", *_FORMS):
                 raise _unknown()
             file = await _file(context(), name)
+            if dot + ending in _FORMS:
+                return _form(dot + ending, file)
+            language = _language(context(), request)
+            shown = await _face(context(), file, language)
         except FhirError as error:
             return refusal(error)
-        media_type, content = draw(file)
-        headers = dict(_PRIVATE)
-        if "." + ending == EXTENSION:
-            headers["content-disposition"] = f'attachment; filename="vaccination{EXTENSION}"'
-        return Response(content, media_type=media_type, headers=headers)
+        if ending == "pdf":
+            content = pdf(shown, read_file(file)[0], context().settings.card_font)
+            return Response(content, media_type="application/pdf", headers=_PRIVATE)
+        code = svg(read_file(file)[0], title=sentence("card", "code-picture", language, {}))
+        wallet = context().settings.card_wallet
+        link = deep_link(wallet, read_file(file)) if wallet else None
+        return Response(card_page.page(shown, name, code, link), media_type="text/html", headers=card_page.HEADERS)
 
     return [Route("/cards/{file}", card)]
+
+
+def _form(ending: str, file: bytes) -> Response:
+    media_type, content = _FORMS[ending](file)
+    headers = dict(_PRIVATE)
+    if ending == EXTENSION:
+        headers["content-disposition"] = f'attachment; filename="vaccination{EXTENSION}"'
+    return Response(content, media_type=media_type, headers=headers)
+
+
+async def _face(context: Context, file: bytes, language: str) -> Face:
+    """What is printed of the card, with what it is worth now."""
+    (report,) = verify(file, await trust_list(context), context.clock() / 1_000_000)
+    return face(report, language)
+
+
+def _language(context: Context, request: Request) -> str:
+    """`?lang=`, else what the browser prefers."""
+    asked = request.query_params.get("lang")
+    return asked if asked in LANGUAGES else Exchange(context, request.scope, request.receive).language
 
 
 async def _file(context: Context, name: str) -> bytes:
