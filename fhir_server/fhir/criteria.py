@@ -1,9 +1,9 @@
-"""Criteria: the filters of a search, with chains and reverse chains kept apart until they are resolved.
+"""Criteria: the filters of a search, with chains, reverse chains and lists kept apart until they are resolved.
 
 https://hl7.org/fhir/R4/search.html#chaining
 
-A Chain or Has cannot be answered by a resource's own index entries: interactions/search.py runs its inner criteria
-first and puts the condition it comes to in its place. The store only ever sees conditions.
+A Link (Chain, Has or Listed) cannot be answered by a resource's own index entries: interactions/search.py follows
+it first and puts the condition it comes to in its place. The store only ever sees conditions.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,12 @@ from functools import cached_property
 from urllib.parse import parse_qsl
 
 from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Ids, Keys, Not, Range, Updated
-from fhir_server.fhir.filters import condition
+from fhir_server.fhir.escapes import split, unescape
+from fhir_server.fhir.filters import condition, wrong_value
 from fhir_server.fhir.keys import escape
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.fhir.params import Parameter, parameters
+from fhir_server.fhir.references import ID, normalise
 from profiles.definitions import RESOURCE_TYPES
 
 DEPTH = 3
@@ -41,7 +43,7 @@ class Criteria:
 
     type: str
     where: Condition = EVERYTHING
-    links: "tuple[Chain | Has, ...]" = ()
+    links: "tuple[Link, ...]" = ()
 
     @cached_property
     def canonical(self) -> str:
@@ -81,13 +83,30 @@ class Has:
         return Ids(tuple(dict.fromkeys(key[start:].partition("/")[0] for key in found)))
 
 
-def filter(type: str, name: str, value: str, base: str = "", depth: int = DEPTH) -> Condition | Chain | Has:
+@dataclass(frozen=True)
+class Listed:
+    """A resource that a current entry of one of the Lists with these ids refers to."""
+
+    target: str
+    lists: tuple[str, ...]
+
+    def condition(self, found: Iterable[str]) -> Condition:
+        """The condition it comes to once the ids of the resources in the Lists are known."""
+        return Ids(tuple(dict.fromkeys(found)))
+
+
+Link = Chain | Has | Listed
+
+
+def filter(type: str, name: str, value: str, base: str = "", depth: int = DEPTH) -> Condition | Link:
     """What one parameter of a search on `type` asks for.
 
     FhirError 400 naming the parameter; UnknownParameterError where the type does not have it.
     """
     if name.startswith("_has:"):
         return _has(type, name, value, base, depth)
+    if name.partition(":")[0] == "_list":
+        return _listed(type, name, value, base)
     head, dot, rest = name.partition(".")
     code, _, modifier = head.partition(":")
     parameter = parameters(type).get(code)
@@ -98,12 +117,12 @@ def filter(type: str, name: str, value: str, base: str = "", depth: int = DEPTH)
     return condition(parameter, modifier, value, base)
 
 
-def join(type: str, parts: Iterable[Condition | Chain | Has]) -> Criteria:
+def join(type: str, parts: Iterable[Condition | Link]) -> Criteria:
     """The criteria that ask for all parts."""
     conditions: list[Condition] = []
-    links: list[Chain | Has] = []
+    links: list[Link] = []
     for part in parts:
-        if isinstance(part, Chain | Has):
+        if isinstance(part, Link):
             links.append(part)
         else:
             conditions.append(part)
@@ -175,3 +194,17 @@ def _has(type: str, name: str, value: str, base: str, depth: int) -> Has:
         text = f"{code} of {source} does not refer to {type}, asked for by {name}."
         raise refuse(400, "invalid", "invalid-chain", text, name)
     return Has(type, parameter.label, join(source, [filter(source, rest, value, base, depth - 1)]))
+
+
+def _listed(type: str, name: str, value: str, base: str) -> Listed:
+    if name != "_list":
+        raise refuse(400, "invalid", "invalid-modifier", f"_list knows no modifier {name.partition(':')[2]}.", name)
+    ids = []
+    for part in split(value, ","):
+        text = normalise(unescape(part), base).removeprefix("List/")
+        if text.startswith("$"):
+            raise refuse(400, "not-supported", "not-supported", f"The list {text[:200]} is not kept here.", name)
+        if not ID.fullmatch(text):
+            raise wrong_value(name, value, "a List is named by its id, such as 1 or List/1")
+        ids.append(text)
+    return Listed(type, tuple(dict.fromkeys(ids)))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from fhir_server.fhir import results
 from fhir_server.fhir.condition import Condition
-from fhir_server.fhir.criteria import Chain, Criteria, Has, UnknownParameterError, criteria, filter, join
+from fhir_server.fhir.criteria import Chain, Criteria, Has, Link, Listed, UnknownParameterError, criteria, filter, join
 from fhir_server.fhir.outcome import Issue, refuse
 from fhir_server.fhir.results import Include, Sort, Summary, Total
 
-__all__ = ["Chain", "Criteria", "Has", "Include", "SearchRequest", "Sort", "criteria", "parse"]
+__all__ = ["Chain", "Criteria", "Has", "Include", "Link", "Listed", "SearchRequest", "Sort", "criteria", "parse"]
 
 LIMIT = 1000
 """The largest page; a higher `_count` is lowered to it."""
@@ -53,8 +53,8 @@ class SearchRequest:
         return self.criteria.where
 
     @property
-    def links(self) -> tuple[Chain | Has, ...]:
-        """Chains and reverse chains, all of which must hold, too."""
+    def links(self) -> tuple[Link, ...]:
+        """Chains, reverse chains and lists, all of which must hold, too."""
         return self.criteria.links
 
 
@@ -69,7 +69,7 @@ def parse(
     if len(pairs) > PARAMETERS:
         raise refuse(400, "too-costly", "too-many-parameters", f"A search has at most {PARAMETERS} parameters.")
     shape = _Shape(type, limit)
-    parts: list[Condition | Chain | Has] = []
+    parts: list[Condition | Link] = []
     understood: list[tuple[str, str]] = []
     ignored: list[Issue] = []
     for name, value in pairs:

@@ -24,6 +24,8 @@ _TYPE_INTERACTIONS = (
     *("history-instance", "history-type", "create", "search-type"),
 )
 _SYSTEM_INTERACTIONS = ("batch", "transaction", "history-system")
+_LINKS = ("_has", "_list")
+"""Search parameters of every type that are no SearchParameter of any."""
 
 
 class Offered(NamedTuple):
@@ -60,6 +62,7 @@ def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str)
                     "mode": "server",
                     "resource": [_resource(each, offered, conditional_delete) for each in sorted(RESOURCE_TYPES)],
                     "interaction": [{"code": code} for code in _SYSTEM_INTERACTIONS],
+                    "searchParam": [{"name": name, "type": "string"} for name in _LINKS],
                     **_operations(operation for operation in offered if operation.system),
                 }
             ],

@@ -74,7 +74,12 @@ async def search(
     plain = [pair for pair in pairs if pair[0] not in ("_type", paging.PARAMETER)]
     settings = context.settings
     request = query.parse("Resource", plain, False, settings.base, settings.max_page_size)
-    for name, value in (("_sort", request.sort), ("_include", request.includes), ("_total", request.total)):
+    for name, value in (
+        ("_sort", request.sort),
+        ("_include", request.includes),
+        ("_total", request.total),
+        ("_list", request.links),  # on all types at once no other link can be asked for
+    ):
         if value:
             raise refuse(400, "not-supported", "not-supported", f"{name} is not served over several types.", name)
     wanted = [value for name, value in pairs if name == "_type"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
-from fhir_server.fhir import compartments, query, subset
+from fhir_server.fhir import compartments, json, lists, query, subset
 from fhir_server.fhir.condition import NOTHING, All, Condition
 from fhir_server.fhir.outcome import refuse
-from fhir_server.fhir.query import Chain, Criteria, Has, SearchRequest
+from fhir_server.fhir.query import Criteria, Has, Link, Listed, SearchRequest
 from fhir_server.interactions import answers, includes, paging
 from fhir_server.interactions.incoming import known_type
 from fhir_server.interactions.reply import Reply, narrowed
@@ -82,24 +82,38 @@ async def gather(
 
 
 async def resolve(context: Context, caller: Caller, predicate: Predicate, criteria: Criteria) -> Condition:
-    """The condition the criteria come to once their chains and reverse chains have been followed.
+    """The condition the criteria come to once their chains, reverse chains and lists have been followed.
 
-    Every hop sees only what exists for the caller. FhirError 400 `too-costly` beyond 1,000 resources in a hop.
+    Every hop sees only what exists for the caller. FhirError 400 `too-costly` beyond 1,000 resources in a hop, or
+    10,000 in lists.
     """
     parts = [criteria.where, *[await _resolve_link(context, caller, predicate, link) for link in criteria.links]]
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
-async def _resolve_link(context: Context, caller: Caller, predicate: Predicate, link: Chain | Has) -> Condition:
+async def _resolve_link(context: Context, caller: Caller, predicate: Predicate, link: Link) -> Condition:
     if isinstance(link, Has):
         where = await resolve(context, caller, predicate, link.inner)
         return link.condition(await context.store.keys(caller, predicate, link.inner.type, where, link.prefix))
+    if isinstance(link, Listed):
+        return link.condition(await _entries(context, caller, predicate, link))
     found: list[str] = []
     for inner in link.inner:
         where = await resolve(context, caller, predicate, inner)
         ids = await context.store.ids(caller, predicate, inner.type, where)
         found += [f"{inner.type}/{resource_id}" for resource_id in ids]
     return link.condition(found) if found else NOTHING
+
+
+async def _entries(context: Context, caller: Caller, predicate: Predicate, link: Listed) -> list[str]:
+    """The ids of the resources in the Lists; a List that does not exist for the caller holds none."""
+    rows = await context.store.read_many(caller, predicate, [("List", each) for each in link.lists])
+    base = context.settings.base
+    named = [each for row in rows for each in lists.current(json.parse(row.raw or b"{}"), link.target, base)]
+    if len(named) > _GATHERED:
+        text = f"The lists name more than {_GATHERED:,} {link.target} resources."
+        raise refuse(400, "too-costly", "too-many-resources", text, "_list")
+    return named
 
 
 def _reply(
