@@ -62,6 +62,11 @@ class Exchange:
         """Query parameters without those that only shape the answer (`_format`, `_pretty`)."""
         return [pair for pair in self.pairs if pair[0] not in _CONTROL]
 
+    def require_no_parameters(self) -> None:
+        """FhirError 400 for query parameters where none has a meaning."""
+        for name, _ in self.parameters:
+            raise refuse(400, "not-supported", "unknown-parameter", f"'{name}' has no meaning at this address.", name)
+
     @cached_property
     def prefer(self) -> dict[str, str]:
         """The Prefer header's tokens: {"return": "minimal", "handling": "lenient", "respond-async": ""}."""
@@ -160,7 +165,7 @@ class Exchange:
             if received > limit:
                 raise _too_large(limit)
             if chunk:
-                if pace is not None and self.deadline is not None:
+                if pace is not None and self.deadline is not None and not self.deadline.expired():
                     self.deadline.reschedule((self.deadline.when() or 0.0) + len(chunk) / pace)
                 yield chunk
             if not message.get("more_body", False):

@@ -29,12 +29,14 @@ def job_routes(context: Callable[[], Context]) -> list[BaseRoute]:
     patience = Patience()
 
     async def poll(exchange: Exchange) -> Reply:
+        exchange.require_no_parameters()
         job = await jobs.find(exchange.context, exchange.caller, exchange.path["job"])
         if job.state == "open":
             patience.require(job.id)
         return await jobs.status(exchange.context, exchange.caller, job)
 
     async def remove(exchange: Exchange) -> Reply:
+        exchange.require_no_parameters()
         return await jobs.remove(exchange.context, exchange.caller, exchange.path["job"])
 
     return [Route(f"/fhir/{jobs.PATH}/{{job}}", Endpoint(context, {"GET": poll, "DELETE": remove}))]

@@ -100,7 +100,7 @@ async def _vread(exchange: Exchange) -> Reply:
 
 async def _create(exchange: Exchange) -> Reply:
     resource_type = known_type(exchange.path["type"])
-    _no_parameters(exchange)
+    exchange.require_no_parameters()
     return await writes.create(
         exchange.context,
         exchange.caller,
@@ -113,7 +113,7 @@ async def _create(exchange: Exchange) -> Reply:
 
 async def _update(exchange: Exchange) -> Reply:
     resource_type = known_type(exchange.path["type"])
-    _no_parameters(exchange)
+    exchange.require_no_parameters()
     return await writes.update(
         exchange.context,
         exchange.caller,
@@ -127,7 +127,7 @@ async def _update(exchange: Exchange) -> Reply:
 
 
 async def _delete(exchange: Exchange) -> Reply:
-    _no_parameters(exchange)
+    exchange.require_no_parameters()
     return await writes.delete(
         exchange.context,
         exchange.caller,
@@ -140,7 +140,7 @@ async def _delete(exchange: Exchange) -> Reply:
 
 async def _patch(exchange: Exchange) -> Reply:
     resource_type = known_type(exchange.path["type"])
-    _no_parameters(exchange)
+    exchange.require_no_parameters()
     return await patches.patch(
         exchange.context,
         exchange.caller,
@@ -271,7 +271,7 @@ async def _call(
             pairs = [pair for pair in pairs if pair[0] != paging.PARAMETER]
         given = arguments.from_query(pairs, definition)
     else:
-        _no_parameters(exchange)
+        exchange.require_no_parameters()
         sent = await exchange.resource(settings.max_bundle)
         resource = json.parse(sent) if sent.strip() else {"resourceType": "Parameters"}
         require_valid(resource)
@@ -301,9 +301,3 @@ async def _nowhere(exchange: Exchange) -> Reply:
     if not first.startswith(("$", "_")):
         known_type(first)
     raise refuse(404, "not-found", "unknown-address", "There is nothing at this address.")
-
-
-def _no_parameters(exchange: Exchange) -> None:
-    """FhirError 400 for query parameters where none has a meaning."""
-    for name, _ in exchange.parameters:
-        raise refuse(400, "not-supported", "unknown-parameter", f"'{name}' has no meaning at this address.", name)

@@ -20,6 +20,7 @@ WHOLE = 4_000_000
 
 _LONGEST_PAUSE = 10
 """Seconds between polls asked of a client whose job takes long."""
+_PRIVATE = (("cache-control", "no-store"),)
 
 
 def accepted(context: Context, job: Job) -> Reply:
@@ -58,6 +59,3 @@ async def remove(context: Context, caller: Caller, job_id: str) -> Reply:
     """202: the job is stopped and forgotten. FhirError 404 for any other than the caller's own."""
     await context.store.jobs.remove(caller, job_id)
     return Reply(202)
-
-
-_PRIVATE = (("cache-control", "no-store"),)
