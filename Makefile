@@ -22,7 +22,7 @@ serve: $(VENV)/.embedded ## a development server on 127.0.0.1:8000, data in ./da
 	@$(BIN)/fhir-server serve --dev --data data $(ARGS)
 
 test: setup ## all tests, with coverage
-	@$(BIN)/python -m pytest -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
 
 test-long: setup ## the volumes named in the issues, whole
 	@$(BIN)/python -m pytest -m long $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -13,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from fhir_server.serve import StartError
+from fhir_server.store import tether
 from fhir_server.story import STEPS, StoryError, Teller
 
 _START_SECONDS = 90
@@ -50,6 +52,7 @@ async def run(console: Console, port: int, data: Path) -> bool:
             soft_wrap=True,
         )
         console.print("\nThe server stays up; Ctrl-C ends it.")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.terminate)
         await process.wait()
     return True
 
@@ -79,8 +82,8 @@ async def _play(console: Console, base: str) -> Teller | None:
 async def _server(port: int, data: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """A server of its own in this folder: its base and process. StartError if it does not get ready."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(data)),
+        *(sys.executable, "-I", tether.__file__, str(os.getpid())),
+        *(sys.executable, "-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(data)),
         env=dict(os.environ),
         stdout=asyncio.subprocess.PIPE,
     )

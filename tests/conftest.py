@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fhir_server.store import tether
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -33,9 +35,10 @@ class Server:
     async def start(self, port: int = 0) -> None:
         """Start it and wait until it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MONGODB")}
+        # Tied to this process: a run that is killed leaves no servers behind.
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(self.data), *self._options),
+            *(sys.executable, "-I", tether.__file__, str(os.getpid())),
+            *(sys.executable, "-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(self.data), *self._options),
             env=environment,
             stdout=asyncio.subprocess.PIPE,
         )
