@@ -28,6 +28,11 @@ def below(process: int) -> dict[int, list[str]]:
     return found
 
 
+def state(process: int) -> str:
+    """`R` running, `S` sleeping, `T` stopped, `Z` ended and not yet waited for."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def memory(process: int) -> int:
     """Resident memory of a process in bytes."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE

@@ -29,7 +29,7 @@ LARGE = 1_000
 DEADLINE = 10.0
 """Seconds for a whole call, waiting for its turn included (`maxTimeMS` is not enforced everywhere)."""
 ABORT_SECONDS = 1.0
-"""The caller's deadline may have passed by then: telling the database is a courtesy, which must not hold an answer up."""
+"""The caller's deadline may have passed by then: telling the database is a courtesy, no reason to answer later."""
 SECONDS_PER_WRITE = 0.01
 """What a transaction's deadline grows by with each of its writes."""
 
@@ -115,7 +115,7 @@ class Database:
                 if failures.code_of(error) == failures.DUPLICATE_KEY and uncertain:
                     # Our own earlier run may have landed after we looked.
                     continue
-                if not failures.is_transient(error):
+                if not failures.is_transient(error) or _is_cancelled():
                     raise
             await asyncio.sleep(random.uniform(0.5, 1) * min(0.002 * 1.6**attempt, 0.25))  # noqa: S311 - no secret
 
@@ -146,6 +146,13 @@ async def _abort(session: Session) -> None:
             await session.abort_transaction()
     except (PyMongoError, TimeoutError) as error:
         _log.debug("abort failed: %s", type(error).__name__)
+
+
+def _is_cancelled() -> bool:
+    """Whether the deadline has struck. The driver may turn the cancellation into an error of its own, and the deadline
+    strikes only once: whoever then tried again would do so for ever."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @asynccontextmanager

@@ -22,8 +22,9 @@ from tests.processes import below
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-BACK = 10.0
-"""Seconds after which it must work again, without help or, where the whole server was killed, from its start."""
+BACK = 20.0
+"""Seconds after which it must work again, without help or, where the whole server was killed, from its start. On an
+idle machine it takes 1 to 4; other tests may be running beside this one."""
 
 
 async def test_kills(tmp_path: Path) -> None:
