@@ -75,6 +75,7 @@ SHAPING = ("_format", "_pretty")
 _SUBSET = ("_summary", "_elements")
 _VERSION = ("ETag", "Last-Modified")
 _JSON = ("application/json",)
+_CARD = ("text/html", "image/png", "image/svg+xml", "application/pdf", "application/smart-health-card")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +219,8 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
         {202: "It is forgotten."}, None, tag="Many at once",
     ),
     ("GET", "/cards/{file}"): Interaction(
-        "card", "A card: its QR code as a picture, or its file", "https://smarthealth.cards",
-        {200: "The card."}, None, ("image/png", "image/svg+xml", "application/smart-health-card"),
-        tag="Cards",
+        "card", "A card: a page, or with an ending its picture, its print or its file", "https://smarthealth.cards",
+        {200: "The card."}, None, _CARD, headers=("Accept-Language",), tag="Cards",
     ),
     **{
         ("GET", f"{place}/.well-known/{file}"): Interaction(

@@ -47,7 +47,8 @@ def served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
     for route in routes:
         if isinstance(route, Route) and "{rest:path}" not in route.path:
             methods = route.endpoint.methods if isinstance(route.endpoint, Endpoint) else route.methods or ()
-            yield from ((method, route.path) for method in sorted(methods) if method != "HEAD")
+            path = re.sub(r":\w+\}", "}", route.path)
+            yield from ((method, path) for method in sorted(methods) if method != "HEAD")
 
 
 def document(routes: Iterable[BaseRoute], registry: Registry, origin: str) -> dict[str, Any]:

@@ -144,6 +144,42 @@ def test_every_status_is_seen() -> None:
         assert set(said["responses"]) - seen - UNSEEN - ELSEWHERE.get(at, set()) == set(), at
 
 
+@pytest.mark.parametrize("at", [at for at in API if "$" in at])
+async def test_operations(origin: httpx.AsyncClient, at: str) -> None:
+    """Called with nothing, each answers or says what it lacks, as documented."""
+    method, address = at.split()[0], _address(at)
+    body: dict[str, Any] = {"headers": JSON, "json": {"resourceType": "Parameters"}} if method == "POST" else {}
+    _as_documented(at, await origin.request(method, address, **body))
+    if "{id}" in at:
+        unknown = await origin.request(method, address.replace("openapi-1", "openapi-nobody"), **body)
+        assert 400 <= unknown.status_code < 500
+        _as_documented(at, unknown)
+
+
+async def test_a_card_in_every_form(origin: httpx.AsyncClient) -> None:
+    person = patient("openapi-card", name=[{"family": "Doe", "given": ["Jane"]}], birthDate="1950-01-01")
+    dose = {
+        "resourceType": "Immunization",
+        "id": "openapi-dose",
+        "status": "completed",
+        "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "207"}]},
+        "patient": {"reference": "Patient/openapi-card"},
+        "occurrenceDateTime": "2021-01-05",
+    }
+    for resource in (person, dose):
+        stored = await origin.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource, headers=JSON)
+        assert stored.status_code in (200, 201), stored.text
+    issued = await origin.get("/fhir/Patient/openapi-card/$health-cards-issue?credentialType=Immunization")
+    _as_documented("GET /fhir/Patient/{id}/$health-cards-issue", issued)
+    picture = issued.json()["parameter"][0]["extension"][0]["valueUrl"]
+    media = set()
+    for ending in ("", ".png", ".svg", ".pdf", ".smart-health-card"):
+        answer = await origin.get(picture.removesuffix(".png") + ending)
+        _as_documented("GET /cards/{file}", answer)
+        media.add(answer.headers["content-type"].partition(";")[0])
+    assert media == set(DOCUMENTED["GET /cards/{file}"]["responses"]["200"]["content"])
+
+
 async def test_the_page_loads_nothing_from_elsewhere(origin: httpx.AsyncClient) -> None:
     page = await origin.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
