@@ -15,6 +15,7 @@ from fhir_server.http.cards import card_routes
 from fhir_server.http.docs import docs_routes
 from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
+from fhir_server.http.links import link_routes
 from fhir_server.http.routes import fhir_routes
 from fhir_server.jobs.runner import Runner
 from fhir_server.operations import shipped
@@ -86,6 +87,7 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(fhir_routes(context, registry))
     app.router.routes.extend(card_routes(context))
     app.router.routes.extend(issuer_routes(context))
+    app.router.routes.extend(link_routes(context))
     app.router.routes.extend(health_routes(context))
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
     app.add_middleware(

@@ -91,9 +91,13 @@ def matrix(text: str) -> list[list[bool]]:
 
 def png(jws: str, *, scale: int = 6) -> bytes:
     """The QR code as a PNG of one bit a pixel, `scale` pixels a module. The same card gives the same bytes."""
+    return draw_png(matrix(numeric(jws)), scale)
+
+
+def draw_png(dark: Sequence[Sequence[bool]], scale: int) -> bytes:
+    """Modules, True for dark, as a PNG with its quiet zone. CardError `scale-out-of-range`."""
     if not 1 <= scale <= 50:
         raise CardError("scale-out-of-range", "A module is drawn 1 to 50 pixels wide.")
-    dark = matrix(numeric(jws))
     side = (len(dark) + 2 * QUIET_ZONE) * scale
     quiet = "1" * (QUIET_ZONE * scale)
     white = _row("1" * side)

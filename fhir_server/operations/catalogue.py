@@ -12,6 +12,7 @@ from fhir_server.operations import (
     health_cards_preview,
     health_cards_revoke,
     health_cards_verify,
+    health_links,
     roster,
 )
 from fhir_server.operations.registry import Operation
@@ -49,6 +50,30 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=True,
         handler=health_cards_revoke.revoke,
+    ),
+    Operation(
+        "health-link-create",
+        "health-link-create",
+        frozenset({"instance"}),
+        frozenset({"Patient"}),
+        affects_state=True,
+        handler=health_links.create,
+    ),
+    Operation(
+        "health-links",
+        "health-links",
+        frozenset({"instance"}),
+        frozenset({"Patient"}),
+        affects_state=False,
+        handler=health_links.overview,
+    ),
+    Operation(
+        "health-link-revoke",
+        "health-link-revoke",
+        frozenset({"instance"}),
+        frozenset({"Patient"}),
+        affects_state=True,
+        handler=health_links.revoke,
     ),
     Operation(
         "vaccine-eligibility",

@@ -43,6 +43,8 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "jobs": (("due",),),
     "job_pieces": (),
     "card_revocations": (),
+    "links": (("p",),),
+    "link_uses": (("l",),),
     "meta": (),
 }
 ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})

@@ -24,6 +24,7 @@ from fhir_server.store.driver import driver as driver_named
 from fhir_server.store.generations import Generations
 from fhir_server.store.history import History
 from fhir_server.store.jobs import Jobs
+from fhir_server.store.links import Links
 from fhir_server.store.members import Members
 from fhir_server.store.records import Committed, Member, MemberPage, Page, Period, Selection, Stored, Write
 from fhir_server.store.revocations import Revocations
@@ -46,6 +47,8 @@ class Store:
     """Work that outlives its request; a job belongs to the caller who asked for it."""
     revocations: Revocations
     """Which signed cards no longer count."""
+    links: Links
+    """SMART Health Links given out."""
     _search: Search
     _history: History
     _members: Members
@@ -83,7 +86,9 @@ class Store:
         search = Search(opened, Statistics(opened))
         own = base.rstrip("/")
         members = Members(opened, Commit(opened, search), Generations(opened, own), own)
-        return cls(opened, kept, Jobs(opened), Revocations(opened), search, History(opened), members, sequencer)
+        return cls(
+            opened, kept, Jobs(opened), Revocations(opened), Links(opened), search, History(opened), members, sequencer
+        )
 
     async def close(self) -> None:
         """Stop numbering and close all connections."""
