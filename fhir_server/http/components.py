@@ -17,11 +17,14 @@ def ref(kind: str, name: str) -> dict[str, Any]:
 
 
 def content(of: Mapping[str, Schema | None]) -> dict[str, Any]:
-    """Media types with their schemas; XML and what is no FHIR are text."""
-    return {
-        media: {"schema": ref("schemas", name)} if name and media.endswith("json") else {"schema": {"type": "string"}}
-        for media, name in of.items()
-    }
+    """Media types with their schemas; what is no JSON is text."""
+    return {media: {"schema": _schema(media, name)} for media, name in of.items()}
+
+
+def _schema(media: str, name: Schema | None) -> dict[str, Any]:
+    if not media.endswith("json"):
+        return {"type": "string"}
+    return ref("schemas", name) if name else {"type": "object"}
 
 
 def components() -> dict[str, Any]:

@@ -58,6 +58,8 @@ PARAMETERS: Mapping[str, str] = {
     "_type": "Only these types, separated by commas.",
     "_since": "Only versions stored at this instant or later.",
     "_at": "Only versions current at some time in this period.",
+    "recipient": "Who asks, for the log of the link's owner.",
+    "ticket": "The ticket that the manifest's `location` holds.",
     PAGE: "The token of a page link; follow the `next` link instead of writing it.",
 }
 
@@ -75,6 +77,8 @@ SHAPING = ("_format", "_pretty")
 _SUBSET = ("_summary", "_elements")
 _VERSION = ("ETag", "Last-Modified")
 _JSON = ("application/json",)
+_JOSE = ("application/jose",)
+_LINKS = "https://hl7.org/fhir/uv/smart-health-cards-and-links/links-specification.html"
 _CARD = ("text/html", "image/png", "image/svg+xml", "application/pdf", "application/smart-health-card")
 
 
@@ -220,7 +224,7 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ),
     ("GET", "/cards/{file}"): Interaction(
         "card", "A card: a page, or with an ending its picture, its print or its file", "https://smarthealth.cards",
-        {200: "The card."}, None, _CARD, headers=("Accept-Language",), tag="Cards",
+        {200: "The card."}, None, _CARD, refuses=(404, 503), headers=("Accept-Language",), tag="Cards",
     ),
     **{
         ("GET", f"{place}/.well-known/{file}"): Interaction(
@@ -230,10 +234,23 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
         )
         for place in ("/shc", "/shc/{tenant}")
         for name, file, summary, refuses in (
-            ("card-keys", "jwks.json", "The public keys of a card issuer", (404,) if "{" in place else ()),
-            ("card-revocations", "crl/{kid}.json", "The revoked cards of an issuer's key", (404,)),
+            ("card-keys", "jwks.json", "The public keys of a card issuer", (404, 503) if "{" in place else (503,)),
+            ("card-revocations", "crl/{kid}.json", "The revoked cards of an issuer's key", (404, 503)),
         )
     },
+    ("POST", "/shl/{token}"): Interaction(
+        "link-manifest", "The files behind a SMART Health Link", _LINKS,
+        {200: "The manifest.", 401: "The passcode is missing or wrong; `remainingAttempts` says how many are left."},
+        None, _JSON, refuses=(400, 404, 408, 413, 414, 415, 431, 503), takes={"application/json": None}, tag="Cards",
+    ),
+    ("GET", "/shl/{token}"): Interaction(
+        "link-direct", "The one file of a direct SMART Health Link", _LINKS,
+        {200: "The encrypted file."}, None, _JOSE, refuses=(400, 404, 503), query=("recipient",), tag="Cards",
+    ),
+    ("GET", "/shl/{token}/{number}"): Interaction(
+        "link-file", "A file of a manifest", _LINKS,
+        {200: "The encrypted file."}, None, _JOSE, refuses=(404, 503), query=("ticket",), tag="Cards",
+    ),
     ("GET", "/livez"): Interaction(
         "livez", "Whether the process answers", "", {200: "It does."}, None, _JSON, refuses=(), tag="Server",
     ),
