@@ -32,7 +32,7 @@ ASKED = [
     ("GET", "_history", None),
     ("POST", "Patient", patient("x")),
     ("PUT", "Patient/away-2", patient("away-2")),
-    ("DELETE", "Patient/away-1", None),
+    ("DELETE", "Patient/away-4", None),
     (
         "POST",
         "",
