@@ -22,6 +22,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks import cards
 from benchmarks.load import Measured, Request, children, measure
 from benchmarks.population import FAMILIES, MRN, patient, patients
 from fhir_server.fhir import json
@@ -75,7 +76,7 @@ async def main() -> None:
                     median = await _median(base, make, options.requests, options.runs, server, database)
                     lines.append(_line(row.name, size, median))
                     console.print(lines[-1], markup=False)
-    table = "\n".join(lines)
+    table = "\n".join([*lines, "", cards.table()])
     print(table)
     if not options.dry:
         _write(table, options.requests, options.runs)

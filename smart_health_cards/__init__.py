@@ -18,9 +18,10 @@ Issue, draw, read and verify:
 | `Issuer` (who signs, by which rules), `issue`, `prepare` + `release` | issuer, issue, card |
 | `Issued`: `cards` (`Card`: jws, bundle, entry, placed), `left_out` (`LeftOut`: position, code, text) | card, plan |
 | `check` (the vaccination profile: list of `Finding`) | profile |
-| `png`, `svg`, `numeric`, `parse` (QR code), `read_picture` (PNG, JPEG) | qr, picture |
+| `png`, `svg`, `numeric`, `parse` (QR code), `read_picture` (PNG, JPEG) | qr, picture; fast_qr draws faster |
 | `write_file`, `read_file`, `deep_link` (`.smart-health-card`) | file |
 | `rid`, `RevocationList` | revocation |
+| `Link`, `encrypt`, `decrypt` (SMART Health Links and their files) | links |
 | `TrustList`, `verify` (a `Report` of `Verdict`s and `Content` for each card) | directory, verify, report |
 
 Every refusal is a `CardError(code, text)`; `verify` never raises. No function reads a clock, fetches an address or

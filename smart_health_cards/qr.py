@@ -8,7 +8,7 @@ Drawing costs milliseconds and signing microseconds: draw when somebody looks, a
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
 import qrcode
@@ -23,6 +23,11 @@ __all__ = ["PREFIX", "join", "matrix", "numeric", "parse", "png", "svg"]
 PREFIX = "shc:/"
 QUIET_ZONE = 4
 """Modules of white that the QR standard wants on every side."""
+
+MAX_MODULES = 105
+"""Modules on a side of version 22, the largest a card may need."""
+
+Draw = Callable[[str], Sequence[Sequence[bool]]]
 
 _LOWEST = ord("-")  # the first character of the base64url alphabet and the dot, in ASCII order
 _CHARACTERS = ord("z") - _LOWEST + 1
@@ -89,9 +94,9 @@ def matrix(text: str) -> list[list[bool]]:
     return [[bool(module) for module in row] for row in code.modules]
 
 
-def png(jws: str, *, scale: int = 6) -> bytes:
+def png(jws: str, *, scale: int = 6, draw: Draw = matrix) -> bytes:
     """The QR code as a PNG of one bit a pixel, `scale` pixels a module. The same card gives the same bytes."""
-    return draw_png(matrix(numeric(jws)), scale)
+    return draw_png(draw(numeric(jws)), scale)
 
 
 def draw_png(dark: Sequence[Sequence[bool]], scale: int) -> bytes:
@@ -99,18 +104,18 @@ def draw_png(dark: Sequence[Sequence[bool]], scale: int) -> bytes:
     if not 1 <= scale <= 50:
         raise CardError("scale-out-of-range", "A module is drawn 1 to 50 pixels wide.")
     side = (len(dark) + 2 * QUIET_ZONE) * scale
-    quiet = "1" * (QUIET_ZONE * scale)
+    quiet, pixels = "1" * (QUIET_ZONE * scale), ("1" * scale, "0" * scale)
     white = _row("1" * side)
-    rows = [_row(quiet + "".join(("0" if module else "1") * scale for module in row) + quiet) for row in dark]
+    rows = [_row(quiet + "".join([pixels[module] for module in row]) + quiet) for row in dark]
     lines = [white * (QUIET_ZONE * scale), *(row * scale for row in rows), white * (QUIET_ZONE * scale)]
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(b"".join(lines))), _chunk(b"IEND", b""))
+    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(b"".join(lines), 1)), _chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def svg(jws: str, *, title: str = "SMART Health Card") -> bytes:
+def svg(jws: str, *, title: str = "SMART Health Card", draw: Draw = matrix) -> bytes:
     """The QR code as an SVG that fills its place, with crisp edges; `title` is what a screen reader says."""
-    dark = matrix(numeric(jws))
+    dark = draw(numeric(jws))
     side = len(dark) + 2 * QUIET_ZONE
     path = "".join(_runs(row, line) for line, row in enumerate(dark, start=QUIET_ZONE))
     return (

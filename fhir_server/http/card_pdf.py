@@ -20,7 +20,8 @@ from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from fhir_server.http.card_face import Face
-from smart_health_cards.qr import matrix, numeric
+from smart_health_cards.fast_qr import matrix
+from smart_health_cards.qr import numeric
 
 _WIDTH, _HEIGHT = LETTER
 mm: float = _mm

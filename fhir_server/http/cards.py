@@ -26,6 +26,7 @@ from fhir_server.http.exchange import Exchange
 from fhir_server.http.wire import refusal
 from fhir_server.operations.health_cards_verify import trust_list
 from smart_health_cards import deep_link, png, read_file, svg, verify
+from smart_health_cards.fast_qr import matrix
 from smart_health_cards.file import EXTENSION, MEDIA_TYPE
 
 _PRIVATE = {
@@ -55,7 +56,7 @@ def card_routes(context: Callable[[], Context]) -> list[BaseRoute]:
         if ending == "pdf":
             content = pdf(shown, read_file(file)[0], context().settings.card_font)
             return Response(content, media_type="application/pdf", headers=_PRIVATE)
-        code = svg(read_file(file)[0], title=sentence("card", "code-picture", language, {}))
+        code = svg(read_file(file)[0], title=sentence("card", "code-picture", language, {}), draw=matrix)
         wallet = context().settings.card_wallet
         link = deep_link(wallet, read_file(file)) if wallet else None
         return Response(card_page.page(shown, name, code, link), media_type="text/html", headers=card_page.HEADERS)
@@ -101,12 +102,12 @@ def _unknown() -> FhirError:
 
 @lru_cache(maxsize=256)
 def _png(file: bytes) -> bytes:
-    return png(read_file(file)[0])
+    return png(read_file(file)[0], draw=matrix)
 
 
 @lru_cache(maxsize=256)
 def _svg(file: bytes) -> bytes:
-    return svg(read_file(file)[0])
+    return svg(read_file(file)[0], draw=matrix)
 
 
 _FORMS: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
