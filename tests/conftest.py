@@ -38,7 +38,8 @@ class Server:
         # Tied to this process: a run that is killed leaves no servers behind.
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", tether.__file__, str(os.getpid())),
-            *(sys.executable, "-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(self.data), *self._options),
+            *(sys.executable, "-m", "fhir_server", "serve", "--dev"),
+            *("--port", str(port), "--data", str(self.data), *self._options),
             env=environment,
             stdout=asyncio.subprocess.PIPE,
         )
