@@ -1,5 +1,7 @@
 """The composition root: the only file that wires database, web framework and libraries together."""
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from fhir_server.access import card_keys, secret
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context, Settings
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.card_issuers import issuer_routes
 from fhir_server.http.cards import card_routes
 from fhir_server.http.docs import docs_routes
@@ -24,6 +27,12 @@ from fhir_server.operations.health_cards_corrections import Corrections
 from fhir_server.operations.registry import Registry
 from fhir_server.store.store import Store
 from smart_health_cards import TrustList
+
+log = logging.getLogger("fhir_server.app")
+
+_REST = 1.0
+"""Beside a running server an upgrade's indexing pauses as long as it works."""
+_AGAIN_SECONDS = 5.0
 
 
 def now() -> int:
@@ -52,9 +61,32 @@ async def prepare(settings: Settings, mongodb_uri: str) -> None:
         for keys in (context.card_keys, *context.tenants.values()):
             if not keys.records():
                 keys.generate(now() // 1_000_000)
+        await context.store.served_under(settings.base)
         await shipped.load(context, SERVER, allow_all, Registry(OPERATIONS))
     finally:
         await context.store.close()
+
+
+async def complete_index(settings: Settings, mongodb_uri: str) -> None:
+    """In the supervisor: after an upgrade index again what was stored before, beside the workers, until it is done."""
+    while True:
+        try:
+            context = await open_context(settings, mongodb_uri)
+            try:
+                lacking = context.store.incomplete()
+                if lacking:
+                    log.warning("indexing %s resources again; until then some searches are refused", ", ".join(lacking))
+                    async for _ in context.store.reindex(rest=_REST):
+                        pass
+                    left = context.store.incomplete()
+                    log.warning("indexing ended; incomplete: %s", ", ".join(left) or "nothing")
+            finally:
+                await context.store.close()
+        except FhirError as error:
+            log.warning("indexing waits for the database: %s", error.issues[0].detail)
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:

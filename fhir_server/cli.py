@@ -1,4 +1,4 @@
-"""The command `fhir-server`: serve, demo, import, keys, verify, doctor."""
+"""The command `fhir-server`: serve, demo, import, reindex, keys, verify, doctor."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fhir_server import checkup, demo, keys, loading, serve, verifying
+from fhir_server import checkup, demo, keys, loading, reindexing, serve, verifying
 from fhir_server.context import Settings
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.embedded import EmbeddedError
@@ -127,6 +127,40 @@ def import_command(
             out.print(f"  and {len(refusal.reasons) - _REASONS} more", highlight=False)
     if summary.refused:
         raise SystemExit(1)
+
+
+@app.command("reindex")
+def reindex_command(
+    data: DataFolder = Path("data"),
+    base_url: Annotated[
+        str | None, typer.Option(help="Public address of the FHIR base. [default: the one last served under]")
+    ] = None,
+) -> None:
+    """After an upgrade, index what was stored before by the new search parameters; goes on where it was stopped.
+
+    A server that runs on the same folder does this by itself. With MONGODB_URI it works beside running servers.
+    """
+    settings = _settings(data=data, base_url=base_url)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+    async def index() -> dict[str, list[str]] | None:
+        with Progress(*columns, console=err) as progress:
+            task = progress.add_task("Looking", total=None)
+            return await reindexing.complete(
+                settings,
+                lambda step: progress.update(task, description=step.type, completed=step.done, total=step.total),
+            )
+
+    try:
+        left = asyncio.run(index())
+    except (EmbeddedError, SchemaError, FhirError, CardError, OSError, ValueError) as error:
+        _fail(str(error))
+    if left is None:
+        out.print("Nothing to do: every resource is indexed by every search parameter.")
+    elif not left:
+        out.print("Done. Every resource can be found by every search parameter.")
+    else:
+        _fail(f"Not complete: {', '.join(left)}. The log says which resources could not be indexed.")
 
 
 @app.command("verify")

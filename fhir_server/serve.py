@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from fhir_server import worker
-from fhir_server.app import prepare
+from fhir_server.app import complete_index, prepare
 from fhir_server.context import Settings
 from fhir_server.store import tether
 from fhir_server.store.embedded import EmbeddedDatabase
@@ -50,6 +50,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             ready = [asyncio.Event() for _ in range(settings.workers)]
             guards = [group.create_task(_guard(settings, uri, listening, event)) for event in ready]
             guards.append(group.create_task(_announce(ready, lambda: announce(settings.base))))
+            guards.append(group.create_task(complete_index(settings, uri)))
             if database is not None:
                 guards.append(group.create_task(database.watch()))
             await stopping.wait()

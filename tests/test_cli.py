@@ -20,7 +20,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     ran = run("--help")
     assert ran.returncode == 0
-    for command in ("serve", "demo", "import", "verify", "doctor", "keys"):
+    for command in ("serve", "demo", "import", "reindex", "verify", "doctor", "keys"):
         assert command in ran.stdout
 
 

@@ -29,6 +29,7 @@ class Entries:
     d   the exact ranges
     so  {parameter: {a: lowest, z: highest}} sort keys
     pt  `Patient/<id>` of the patient compartment; org `Organization/<id>` that own it; lb security labels `system|code`
+    ix  the edition of the rules that made all this (edition.py)
     """
 
     tk: list[str] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Entries:
     pt: list[str] = field(default_factory=list)
     org: list[str] = field(default_factory=list)
     lb: list[str] = field(default_factory=list)
+    ix: int = 0
 
     def document(self) -> dict[str, Any]:
         """These entries as members of a MongoDB document."""
@@ -51,6 +53,7 @@ class Entries:
             "pt": self.pt,
             "org": self.org,
             "lb": self.lb,
+            "ix": self.ix,
         }
 
     def span(self, label: str, lo: str, hi: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from fhir_server.fhir import composites, dates, quantities, references, strings, tokens
+from fhir_server.fhir import composites, dates, edition, quantities, references, strings, tokens
 from fhir_server.fhir.condition import SEPARATOR
 from fhir_server.fhir.entries import Entries, Span
 from fhir_server.fhir.keys import escape
@@ -43,11 +43,13 @@ class _Joined(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """How to index one resource type: steps by the member they start with, steps on the whole, composites."""
+    """How to index one resource type: steps by the member they start with, steps on the whole, composites; and the
+    edition of all that."""
 
     members: dict[str, list[_Step]]
     whole: list[_Step]
     joined: list[_Joined]
+    edition: int
 
 
 def entries(resource: dict[str, Any], base: str = "", id: str = "") -> Entries:
@@ -57,9 +59,9 @@ def entries(resource: dict[str, Any], base: str = "", id: str = "") -> Entries:
     Values that do not fit their element's type have no entries; KeyError where the resource type is unknown; FhirError
     422 where the codes of a composite parameter multiply beyond measure.
     """
-    found = Entries()
     type_name: str = resource["resourceType"]
     plan = _plan(type_name)
+    found = Entries(ix=plan.edition)
     members = plan.members
     for name, value in resource.items():
         steps = members.get(name)
@@ -105,7 +107,7 @@ def referred(resource: dict[str, Any], parameter: str, base: str = "") -> list[r
 
 @cache
 def _plan(type_name: str) -> _Plan:
-    plan = _Plan({}, [], [])
+    plan = _Plan({}, [], [], edition.number(edition.digests(type_name)))
     in_patient = compartments()["Patient"].get(type_name, ())
     for parameter in parameters(type_name).values():
         if parameter.name in ("_id", "_lastUpdated") or parameter.same_as:

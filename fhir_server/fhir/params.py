@@ -58,18 +58,23 @@ def parameters(type: str) -> Mapping[str, Parameter]:
     """The search parameters of a resource type by name, those of every type (`_id`, `_tag` ...) first; only these for
     the type `Resource`. KeyError where there is no such type.
     """
-    if type not in RESOURCE_TYPES and type != "Resource":
-        raise KeyError(type)
-    rows = {**_table()["Resource"], **_table().get(type, {})}
     found: dict[str, Parameter] = {}
     first: dict[str, str] = {}
-    for name, row in rows.items():
+    for name, row in rows(type).items():
         parameter = _parameter(type, name, *row)
         if parameter.type == "string":
             same_as = first.setdefault(parameter.expression, name)
             parameter = replace(parameter, same_as=same_as if same_as != name else "")
         found[name] = parameter
     return MappingProxyType(found)
+
+
+def rows(type: str) -> dict[str, list[Any]]:
+    """The table's rows of a resource type as they are: name -> [type, expression, targets, components]. KeyError
+    where there is no such type."""
+    if type not in RESOURCE_TYPES and type != "Resource":
+        raise KeyError(type)
+    return {**_table()["Resource"], **_table().get(type, {})}
 
 
 @cache

@@ -3,13 +3,14 @@
 https://hl7.org/fhir/R4/resource.html#versions
 
 Current version, in the collection of its type:
-    {_id: id, vid, lu, h, m, raw, tk, st, rk, d, so, pt, org, lb}
+    {_id: id, vid, lu, h, m, raw, tk, st, rk, d, so, pt, org, lb, ix}
 Superseded version or tombstone, in the history twin:
-    {_id: "id/version", rid: id, vid, lu, m, raw, tk, st, rk, d, pt, org, lb}
+    {_id: "id/version", rid: id, vid, lu, m, raw, tk, st, rk, d, pt, org, lb, ix}
 `so` has {a, z}, lowest and highest, and only {a} where they are the same; `vid` version, `lu` microseconds since 1970
 (UTC), `h` 32-bit hash of the id (it never changes, so windows of it walk a whole type and lose or double no row),
 `m` the HTTP method, `raw` the answer's bytes (null in a tombstone). A tombstone keeps the index entries of what it
-deleted, so the access predicate decides on it, too.
+deleted, so the access predicate decides on it, too. `ix` is the edition of the rules these entries were made by
+(fhir/edition.py); documents of another edition are indexed again (reindex.py).
 """
 
 from hashlib import blake2b
@@ -47,15 +48,21 @@ def current(stored: Stored, entries: Entries) -> Document:
         "h": hash_of(stored.id),
         "m": stored.method,
         "raw": stored.raw,
-        **entries.document(),
-        "so": {name: {"a": span["a"]} if span["a"] == span["z"] else span for name, span in entries.so.items()},
+        **indexed(entries),
     }
+
+
+def indexed(entries: Entries) -> Document:
+    """The members of a current document that its index entries make up."""
+    sort = {name: {"a": span["a"]} if span["a"] == span["z"] else span for name, span in entries.so.items()}
+    return {**entries.document(), "so": sort}
 
 
 def superseded(document: Document) -> Document:
     """The history document of a current one."""
     kept = {name: document[name] for name in ("vid", "lu", "m", "raw", *_ENTRIES)}
-    return {"_id": version_key(document["_id"], document["vid"]), "rid": document["_id"], **kept}
+    key = version_key(document["_id"], document["vid"])
+    return {"_id": key, "rid": document["_id"], **kept, "ix": document.get("ix", 0)}
 
 
 def tombstone(document: Document, version: int, updated: int) -> Document:

@@ -9,15 +9,18 @@ raise FhirError 503 where the database is away or does not answer in time.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pymongo.errors import PyMongoError
 
 from fhir_server.caller import Caller, Predicate
-from fhir_server.fhir.condition import Condition
-from fhir_server.store import failures, feed, reads, schema
+from fhir_server.fhir import edition
+from fhir_server.fhir.condition import Condition, Prefix
+from fhir_server.store import failures, feed, reads, reindex, schema
+from fhir_server.store.built import Built, Rules
 from fhir_server.store.commit import Commit
 from fhir_server.store.database import Database, now
 from fhir_server.store.driver import driver as driver_named
@@ -26,12 +29,24 @@ from fhir_server.store.history import History
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.links import Links
 from fhir_server.store.members import Members
-from fhir_server.store.records import Committed, Member, MemberPage, Page, Period, Selection, Stored, Write
+from fhir_server.store.records import (
+    Committed,
+    Delete,
+    Member,
+    MemberPage,
+    Page,
+    Period,
+    Selection,
+    Stored,
+    Write,
+)
 from fhir_server.store.revocations import Revocations
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.statistics import Statistics
 from profiles.definitions import RESOURCE_TYPES
+
+_log = logging.getLogger(__name__)
 
 THROUGH = 1_000
 """Resources a chain or reverse chain may lead through."""
@@ -53,6 +68,7 @@ class Store:
     _history: History
     _members: Members
     _sequencer: Sequencer
+    _built: Built
 
     @classmethod
     async def open(
@@ -64,18 +80,21 @@ class Store:
         clock: Callable[[], int] = now,
         types: Iterable[str] | None = None,
         base: str = "",
+        rules: Rules = edition.digests,
     ) -> "Store":
         """Connect; make collections and indexes at the first boot; number changes in the background.
 
-        `types` limits the resource types (default: all of R4), `base` is the server's own base URL. FhirError 503
-        where the database cannot be reached, SchemaError where it belongs to another version of this server.
+        `types` limits the resource types (default: all of R4), `base` is the server's own base URL, `rules` are those
+        that written entries are made by. FhirError 503 where the database cannot be reached, SchemaError where it
+        belongs to another version of this server.
         """
         chosen = driver_named(driver)
         opened = Database(chosen, chosen.connect(uri), database, clock)
         kept = frozenset(RESOURCE_TYPES if types is None else types)
-        sequencer = Sequencer(opened)
+        sequencer, built = Sequencer(opened), Built(opened, rules)
         try:
             await schema.ensure(opened, kept)
+            await built.compare(kept)
             await sequencer.start()
         except PyMongoError as error:
             await opened.close()
@@ -87,7 +106,16 @@ class Store:
         own = base.rstrip("/")
         members = Members(opened, Commit(opened, search), Generations(opened, own), own)
         return cls(
-            opened, kept, Jobs(opened), Revocations(opened), Links(opened), search, History(opened), members, sequencer
+            opened,
+            kept,
+            Jobs(opened),
+            Revocations(opened),
+            Links(opened),
+            search,
+            History(opened),
+            members,
+            sequencer,
+            built,
         )
 
     async def close(self) -> None:
@@ -133,7 +161,7 @@ class Store:
         position = int(after[0]) if after is not None else None
         period = Period(since, at)
         async with self.database.reading():
-            within = await self._within(caller, predicate)
+            within = await self._within(caller, predicate, [resource_type] if resource_type else self.types)
             if resource_type is not None and id is not None:
                 return await self._history.of_resource(within, resource_type, id, period, limit, position)
             if position is None:
@@ -146,7 +174,7 @@ class Store:
         `next` always holds the number to go on from, also when there is nothing new.
         """
         async with self.database.reading():
-            return await self._history.follow(await self._within(caller, predicate), number, limit)
+            return await self._history.follow(await self._within(caller, predicate, self.types), number, limit)
 
     async def wait_for_change(self, number: int, seconds: float) -> bool:
         """Wait up to `seconds` for the feed to pass this number; whether it did. Tells nothing about anybody."""
@@ -166,6 +194,7 @@ class Store:
     async def search(self, caller: Caller, predicate: Predicate, selection: Selection) -> Page:
         """One page. FhirError 400 `too-costly` where nothing narrows it down enough."""
         async with self.database.reading():
+            await self._built.require(selection.type, selection.where, *(key.parameter for key in selection.sort))
             where = await self._joined(caller, predicate, selection.type, selection.where)
             return await self._search.page(replace(selection, where=where))
 
@@ -193,13 +222,17 @@ class Store:
     ) -> set[str]:
         """The distinct token keys that start with `prefix`, of all matches (for `_has`); likewise bounded."""
         async with self.database.reading():
+            await self._built.require(resource_type, Prefix("tk", prefix))
             joined = await self._joined(caller, predicate, resource_type, where)
             return await self._search.keys(resource_type, joined, prefix, limit)
 
     async def commit(self, caller: Caller, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
         """All of these writes or none, in one transaction; what each came to. Errors as in commit.py."""
         async with self.database.writing(len(writes)):
-            within = await self._within(caller, predicate)
+            for write in writes:
+                if not isinstance(write, Delete) and write.unless is not None:
+                    await self._built.require(write.type, write.unless.where)
+            within = await self._within(caller, predicate, {write.type for write in writes})
             committed = await self._members.write(within, writes) if writes else []
         self._sequencer.wake()
         return committed
@@ -217,7 +250,8 @@ class Store:
         The Group's newest version. Safe to repeat. Errors as in members.py.
         """
         async with self.database.writing(len(members)):
-            stored = await self._members.add(await self._within(caller, predicate), group_id, members, expected)
+            within = await self._within(caller, predicate, ["Group"])
+            stored = await self._members.add(within, group_id, members, expected)
         self._sequencer.wake()
         return stored
 
@@ -234,6 +268,27 @@ class Store:
         """Those members of a Group, by reference, that have one of these references."""
         async with self.database.reading():
             return await self._members.find(await self._visible(caller, predicate, "Group"), group_id, references)
+
+    async def reindex(self, base: str | None = None, rest: float = 0.0) -> AsyncGenerator[reindex.Step, None]:
+        """Make entries anew where an upgrade asks for it, while others read and write; goes on where it was stopped.
+
+        `base` is the server's own base URL where it is not the one the database was last served under; `rest` how long
+        to pause after each part of the work, in its durations. FhirError 503 where the database stays away.
+        """
+        known = base or await reindex.remembered_base(self.database) or self._members.base
+        work = reindex.Reindex(self.database, self._built, known, rest)
+        async for step in work.run():
+            yield step
+        for each in work.failed:
+            _log.error("%s cannot be indexed: it is stored, but not found by searches for what is new", each)
+
+    def incomplete(self) -> dict[str, list[str]]:
+        """By type: the search parameters that not all resources are indexed by yet."""
+        return {each: sorted(lacking) for each, lacking in sorted(self._built.missing.items())}
+
+    async def served_under(self, base: str) -> None:
+        """Record the base URL that is in force for this database from now on."""
+        await reindex.remember_base(self.database, base)
 
     async def ping(self) -> None:
         """FhirError 503 unless the database answers."""
@@ -257,19 +312,26 @@ class Store:
             "indexList": schema.VERSION,
             "indexesOk": not wrong,
             "differences": wrong,
+            "notFullyIndexed": self.incomplete(),
         }
 
-    async def _within(self, caller: Caller, predicate: Predicate) -> Predicate:
+    async def _within(self, caller: Caller, predicate: Predicate, types: Iterable[str]) -> Predicate:
         _require(caller, predicate)
+        for resource_type in set(types) & self._built.missing.keys():
+            await self._built.require(resource_type, predicate(resource_type))
         return await self._members.within(predicate)
 
     async def _visible(self, caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
         _require(caller, predicate)
-        return await self._resolved(resource_type, predicate(resource_type))
+        visible = predicate(resource_type)
+        await self._built.require(resource_type, visible)
+        return await self._resolved(resource_type, visible)
 
     async def _joined(self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition) -> Condition:
         _require(caller, predicate)
-        return await self._resolved(resource_type, joined(predicate(resource_type), where))
+        both = joined(predicate(resource_type), where)
+        await self._built.require(resource_type, both)
+        return await self._resolved(resource_type, both)
 
     async def _resolved(self, resource_type: str, condition: Condition) -> Condition:
         return await self._members.resolved(condition) if resource_type == "Group" else condition

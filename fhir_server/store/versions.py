@@ -1,7 +1,8 @@
-"""Versions: what writes make of the state they find: new versions, superseded ones, tombstones. No database calls but
-the one that loads that state.
+"""Versions: what writes make of the state they find: new versions, superseded ones, tombstones.
 
 https://hl7.org/fhir/R4/http.html#versions
+
+No database calls but the one that loads that state.
 """
 
 from collections.abc import Iterable, Sequence

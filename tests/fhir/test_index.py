@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_server.fhir import edition
 from fhir_server.fhir.condition import SEPARATOR
 from fhir_server.fhir.escapes import split, unescape
 from fhir_server.fhir.index import Entries, entries, referred
@@ -79,6 +80,7 @@ def test_an_immunization() -> None:
         "pt": ["Patient/1"],
         "org": ["Organization/o"],
         "lb": ["http://l|R", "|local"],
+        "ix": edition.number(edition.digests("Immunization")),
     }
 
 
