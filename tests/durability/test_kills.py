@@ -40,9 +40,10 @@ async def test_many_kills(tmp_path: Path) -> None:
     )
 
 
-async def test_one_of_two_workers(tmp_path: Path) -> None:
-    """The other goes on serving meanwhile."""
-    await _survives(tmp_path, ["worker"], 6, 0.7, "--workers", "2")
+@pytest.mark.long
+async def test_two_workers(tmp_path: Path) -> None:
+    """One goes on serving while the other is away."""
+    await _survives(tmp_path, ["worker", "database", "worker", "server"] * 3, 6, 1.0, "--workers", "2")
 
 
 async def _survives(folder: Path, kills: Sequence[str], clients: int, seconds: float, *options: str) -> Log:
