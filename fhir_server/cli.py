@@ -181,12 +181,16 @@ def verify_command(
     directory: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Directory snapshot of trusted issuers.")
     ] = None,
+    directory_key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Key (JWK) that must have signed the snapshot.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Verify a SMART Health Card, offline; exit status 0 if it proves what it says, else 1."""
     settings = _settings(data=data)
     try:
-        trust = verifying.trust_list(settings, issuer, jwks, revocations or [], directory or settings.card_directory)
+        snapshot = directory or settings.card_directory
+        trust = verifying.trust_list(settings, issuer, jwks, revocations or [], snapshot, directory_key)
         reports = verifying.reports(card, trust)
     except CardError as error:
         _fail(error.text)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from fhir_server.access import card_keys
 from fhir_server.context import Settings
-from smart_health_cards import Report, TrustList, verify
+from smart_health_cards import PublicKey, Report, TrustList, verify
 from terminology import codes
 
 MARKS = {
@@ -29,14 +29,23 @@ MARKS = {
 
 
 def trust_list(
-    settings: Settings, issuer: str | None, jwks: Path | None, lists: Sequence[Path], directory: Path | None
+    settings: Settings,
+    issuer: str | None,
+    jwks: Path | None,
+    lists: Sequence[Path],
+    directory: Path | None,
+    directory_key: Path | None = None,
 ) -> TrustList:
-    """Who is trusted: the issuers of a directory snapshot, and one whose key set is in a file or the data folder.
+    """Who is trusted: the issuers of a directory snapshot (a JWS where its key is given), and one whose key set is in a
+    file or the data folder.
 
     CardError for what is no key set, list or snapshot; ValueError for what is no JSON.
     """
     trust = TrustList()
-    if directory is not None:
+    if directory is not None and directory_key is not None:
+        key = PublicKey.from_jwk(json.loads(directory_key.read_bytes()))
+        trust |= TrustList.from_signed_snapshot(directory.read_bytes(), key)
+    elif directory is not None:
         trust |= TrustList.from_snapshot(directory.read_bytes())
     revocations = [json.loads(path.read_bytes()) for path in lists]
     iss = issuer or settings.issuer

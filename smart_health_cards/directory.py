@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smart_health_cards import strict_json
+from smart_health_cards import base64url, strict_json
 from smart_health_cards.error import CardError
 from smart_health_cards.issuer import check_iss, is_loopback
 from smart_health_cards.keys import PublicKey
@@ -73,6 +73,20 @@ class TrustList:
             name = issuer["name"] if is_text(issuer.get("name")) else iss
             trust |= cls._of(iss, name, objects(info.get("keys")), objects(info.get("crls")), trusted=True)
         return trust
+
+    @classmethod
+    def from_signed_snapshot(cls, signed: bytes, key: PublicKey) -> "TrustList":
+        """The issuers in a directory snapshot that is the payload of a compact JWS (ES256, not compressed).
+
+        CardError `snapshot-not-signed` unless `key` signed it, as well as those of `from_snapshot`.
+        """
+        parts = signed.decode("ascii", "replace").strip().split(".")
+        if len(parts) == 3:
+            header = strict_json.parse(base64url.decode(parts[0]), "The header of the snapshot")
+            plain = header.get("alg") == "ES256" and not header.keys() & {"zip", "crit", "b64"}
+            if plain and key.verifies(base64url.decode(parts[2]), f"{parts[0]}.{parts[1]}".encode()):
+                return cls.from_snapshot(base64url.decode(parts[1]))
+        raise CardError("snapshot-not-signed", "The directory snapshot is not signed with the key it should be.")
 
     @classmethod
     def from_jwks(

@@ -1,8 +1,9 @@
 import json
+from typing import Any
 
 import pytest
 
-from smart_health_cards import CardError, SigningKey, TrustList
+from smart_health_cards import CardError, SigningKey, TrustList, base64url, strict_json
 from tests.smart_health_cards.conftest import fixed_key
 
 ISS = "https://health.example/shc"
@@ -73,3 +74,26 @@ def test_what_is_no_list_is_refused(key: SigningKey) -> None:
     with pytest.raises(CardError, match="iss-not-https"):
         TrustList.from_jwks("http://health.example", {"keys": []})
     assert TrustList.from_jwks("http://localhost:8000/shc", {"keys": [key.public.jwk()]}).issuers
+
+
+def test_a_signed_snapshot_is_taken_from_its_signer_only(key: SigningKey) -> None:
+    snapshot = {"issuerInfo": [{"issuer": {"iss": "https://a.example", "name": "A"}, "keys": [key.public.jwk()]}]}
+    signer, other = fixed_key(7), fixed_key(8)
+
+    def signed(header: dict[str, str], content: dict[str, Any]) -> bytes:
+        texts = ".".join(base64url.encode(strict_json.minify(part)) for part in (header, content))
+        return f"{texts}.{base64url.encode(signer.sign(texts.encode()))}\n".encode()
+
+    document = signed({"alg": "ES256", "kid": signer.kid}, snapshot)
+    assert set(TrustList.from_signed_snapshot(document, signer.public).issuers) == {"https://a.example"}
+    body = document.split(b".")
+    changed = b".".join([body[0], base64url.encode(strict_json.minify({"issuerInfo": []})).encode(), body[2]])
+    for bad, by in (
+        (document, other.public),
+        (changed, signer.public),
+        (signed({"alg": "none"}, snapshot), signer.public),
+        (signed({"alg": "ES256", "zip": "DEF"}, snapshot), signer.public),
+        (strict_json.minify(snapshot), signer.public),
+    ):
+        with pytest.raises(CardError, match="snapshot-not-signed"):
+            TrustList.from_signed_snapshot(bad, by)
