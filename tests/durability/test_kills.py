@@ -34,10 +34,8 @@ async def test_kills(tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_many_kills(tmp_path: Path) -> None:
-    """50 of the server (half of them only its worker), 20 of the database, in mixed order."""
-    await _survives(
-        tmp_path, ["worker", "server", "database", "worker", "server"] * 20 + ["worker", "server"] * 5, 8, 2.0
-    )
+    """50 of the server, half of them of its worker alone, and 20 of the database, in mixed order."""
+    await _survives(tmp_path, ["worker", "server", "database"] * 20 + ["worker", "server"] * 5, 8, 2.0)
 
 
 @pytest.mark.long
