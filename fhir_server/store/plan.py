@@ -72,6 +72,11 @@ def _candidate(part: Condition) -> Candidate | None:
             rank, sure = _promise(field, keys)
             shape: Shape = "equality" if len(keys) == 1 else "list"
             return Candidate(shape, _asked(field, keys, KEYS_AT_ONCE), rank, sure)
+        case Keys("st", keys):
+            # No "equality": the index on strings has no `h` behind it to walk windows of.
+            long_enough = len(keys[0].partition(SEPARATOR)[2]) >= SHORT
+            firsts = _asked("st", keys, KEYS_AT_ONCE)
+            return Candidate("range", firsts, 2, long_enough) if len(keys) == 1 else Candidate("list", firsts, 4, False)
         case Prefix(field, prefix) if field in ("st", "tk"):
             bounds = starting(prefix)
             text = prefix.partition(SEPARATOR)[2]

@@ -3,40 +3,68 @@
 Every selective search begins with an index scan and looks at a bounded number of documents.
 """
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from fhir_server.fhir.condition import All, Condition, Ids, Keys, Not, Prefix, Range
+from fhir_server.fhir import numbers
+from fhir_server.fhir.condition import All, Condition, Contains, Ids, Keys, Not, Prefix, Range
 from fhir_server.fhir.condition import Any as AnyOf
-from fhir_server.store.plan import NATURAL, candidates, remainder
-from fhir_server.store.records import Selection
+from fhir_server.store.database import Database
+from fhir_server.store.plan import COUNTED, NATURAL, candidates, remainder
+from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, create, identifier, only, patient
 
 COUNT = 600
+EARLY = ("1980-01-02T00:00:00.000000", "1980-01-03T00:00:00.000000")
+LATE = ("1980-01-27T00:00:00.000000", "1980-01-28T00:00:00.000000")
 BIRTH = ("1980-01-07T00:00:00.000000", "1980-01-08T00:00:00.000000")
 MALE = Keys("tk", ("gender␟*|male",))
 
 
 @pytest.fixture
 async def crowd(one: Store) -> Store:
-    """Patients of 60 families, born on 28 days, of 20 organizations."""
+    """Patients of 60 families, born on 28 days, of 20 organizations and 50 practitioners, each with a weight."""
     people = [
         create(
             f"p{n}",
-            patient(n, f"Family{n % 60:02}", f"o{n % 20}", gender="male", birthDate=f"1980-01-{1 + n % 28:02}"),
+            patient(
+                n,
+                f"Family{n % 60:02}",
+                f"o{n % 20}",
+                gender="male",
+                birthDate=f"1980-01-{1 + n % 28:02}",
+                generalPractitioner=[{"reference": f"Practitioner/d{n % 50}"}],
+                meta={"profile": [f"http://example.org/profile{n % 40}"]},
+                **({"deceasedDateTime": "2020-01-01"} if n % 100 == 0 else {}),
+            ),
         )
         for n in range(COUNT)
     ]
+    weights = [create(f"w{n}", weight(n)) for n in range(COUNT)]
     for start in range(0, COUNT, 200):
         await one.commit(*ANYBODY, people[start : start + 200])
+        await one.commit(*ANYBODY, weights[start : start + 200])
     return one
 
 
-async def examined(store: Store, pipeline: list[dict[str, Any]]) -> tuple[str, int]:
+def weight(n: int) -> dict[str, Any]:
+    """An Observation of a patient: 40 to 99 kg."""
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "subject": {"reference": f"Patient/p{n}"},
+        "valueQuantity": {"value": 40 + n % 60, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
+    }
+
+
+async def examined(store: Store, pipeline: Sequence[Mapping[str, Any]], collection: str = "Patient") -> tuple[str, int]:
     """The stage the documents come from, and how many were looked at."""
-    command = {"aggregate": "Patient", "pipeline": pipeline, "cursor": {}}
+    command = {"aggregate": collection, "pipeline": list(pipeline), "cursor": {}}
     database = store.database.client.get_database(store.database.name)
     told = await database.command("explain", command, verbosity="executionStats")
     cursor = told["stages"][0]["$cursor"]
@@ -56,7 +84,22 @@ async def examined(store: Store, pipeline: list[dict[str, Any]]) -> tuple[str, i
         (Keys("pt", ("Patient/p9",)), 1),
         (Keys("org", ("Organization/o3",)), 30),
         (Range("birthdate", "eq", *BIRTH, "day"), 5 * 22),
-        (All((Not(identifier(1)), Range("birthdate", "lt", *BIRTH))), COUNT),
+        (Range("birthdate", "eq", *LATE, "day"), 4 * 22),
+        (Range("birthdate", "ge", *LATE, "day"), 4 * 22),
+        (Range("birthdate", "sa", *LATE, "day"), 4 * 22),
+        (Range("birthdate", "lt", *EARLY, "day"), 4 * 22),
+        (Range("birthdate", "eb", *EARLY, "day"), 4 * 22),
+        (All((Not(identifier(1)), Range("birthdate", "le", *EARLY))), 4 * 22),
+        (AnyOf((identifier(1), identifier(2))), 2),
+        (Keys("tk", ("identifier␟urn:test|1", "identifier␟urn:test|2")), 2),
+        (Keys("tk", ("general-practitioner␟Practitioner/d7",)), 12),
+        (Keys("tk", ("_profile␟http://example.org/profile9",)), 15),
+        (Keys("tk", ("has␟death-date",)), 6),
+        (Prefix("tk", "_profile␟http://example.org/profile9"), 15),
+        (Keys("st", ("family␟family07␟Family07",)), 10),
+        (Keys("st", ("family␟family07␟Family07", "family␟family08␟Family08")), 20),
+        (All((Contains("st", "family␟", "mily"), identifier(3))), 1),
+        (All((Keys("pt", ("Patient/p9",)), MALE, Range("birthdate", "ge", *BIRTH, "day"))), 1),
     ],
 )
 async def test_selective_searches_scan_an_index(crowd: Store, where: Condition, most: int) -> None:
@@ -85,3 +128,66 @@ async def test_a_limited_caller_begins_with_what_is_theirs(crowd: Store) -> None
     assert [row.id for row in page.rows] == ["p9"]
     chosen = candidates(All((All((MALE, Keys("pt", ("Patient/p9",)))),)))[0]
     assert chosen.firsts == ({"pt": "Patient/p9"},)
+
+
+@pytest.mark.parametrize(
+    ("where", "most"),
+    [
+        (Range("value-quantity", "eq", numbers.ordered(Decimal("49.5")), numbers.ordered(Decimal("50.5"))), 10),
+        (Range("value-quantity␟*|kg", "ge", *numbers.point(Decimal(97))), 30),
+        (Range("value-quantity␟http://unitsofmeasure.org|kg", "lt", *numbers.point(Decimal(42))), 30),
+        (Keys("tk", ("subject␟Patient/p77",)), 1),
+        (All((Keys("tk", ("code␟*|29463-7",)), Keys("tk", ("patient␟Patient/p77",)))), 1),
+        (Keys("tk", tuple(f"subject␟Patient/p{n}" for n in range(20))), 20),
+    ],
+)
+async def test_quantities_and_references_scan_an_index(crowd: Store, where: Condition, most: int) -> None:
+    chosen = candidates(where)[0]
+    for first in chosen.firsts:
+        pipeline = [{"$match": first}, *remainder(where, chosen), *NATURAL.stages(None, 21, {"raw": 1})]
+        stage, documents = await examined(crowd, pipeline, "Observation")
+        assert stage == "IXSCAN"
+        assert 0 < documents <= most
+
+
+async def test_what_a_search_really_asks_scans_indexes(crowd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands between a selection and the database: its pipelines are listened to, and explained."""
+    asked: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
+    rows = Database.rows
+
+    async def listen(self: Database, name: str, pipeline: Any, session: Any = None) -> Any:
+        asked.append((name, pipeline))
+        return await rows(self, name, pipeline, session)
+
+    monkeypatch.setattr(Database, "rows", listen)
+    family = Prefix("st", "family␟family07")
+    page = await crowd.search(*ANYBODY, Selection("Patient", family, (SortKey("birthdate", True),), limit=5))
+    assert len(page.rows) == 5
+    rest = await crowd.search(*ANYBODY, Selection("Patient", family, (SortKey("birthdate", True),), 5, page.next))
+    assert len(rest.rows) == 5
+    assert await crowd.count(*ANYBODY, "Patient", family) == 10
+    ids = await crowd.ids(*ANYBODY, "Patient", family)
+    assert len(ids) == 10
+    of_them = Keys("tk", tuple(f"subject␟Patient/{id}" for id in ids))
+    assert len(await crowd.keys(*ANYBODY, "Observation", of_them, "subject␟Patient/")) == 10
+    await crowd.history(*ANYBODY, "Patient", "p7")
+    asked = [each for each in asked if each[1] != [{"$match": {}}, COUNTED]]
+    assert len(asked) > 5
+    for name, pipeline in asked:
+        if name in crowd.types:
+            stage, documents = await examined(crowd, pipeline, name)
+            assert stage in ("IXSCAN", "IDHACK"), pipeline
+            assert documents <= 10, pipeline
+
+
+async def test_a_page_of_everything_looks_at_about_a_page(crowd: Store) -> None:
+    """`GET /Patient`, newest changes, and a frequent token are walked in windows."""
+    newest = {"lu": {"$gte": 0}}
+    stage, _ = await examined(crowd, [{"$match": newest}, *NATURAL.stages(None, 21, {"raw": 1})])
+    assert stage == "IXSCAN"
+    for page in range(3):
+        low = 2**32 * page // 30
+        window = {"h": {"$gte": low, "$lt": low + 2**32 // 30}}
+        stage, documents = await examined(crowd, [{"$match": window}, *NATURAL.stages(None, 21, {"raw": 1})])
+        assert stage == "IXSCAN"
+        assert documents < 3 * COUNT / 30
