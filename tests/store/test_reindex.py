@@ -4,13 +4,8 @@ After an upgrade: what is not indexed in full is refused by name, and made good 
 """
 
 import asyncio
-import os
-import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -23,11 +18,10 @@ from fhir_server.fhir.index import Entries
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store import documents
 from fhir_server.store.built import labels
-from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.records import Claim, Create, Member, Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener
-from tests.store.world import ANYBODY, TYPES, claim, create, identifier, only, patient, update
+from tests.store.world import ANYBODY, claim, create, identifier, only, patient, update
 
 STRANDS = 4
 FAMILY = Prefix("st", "family␟smith")
@@ -284,54 +278,3 @@ async def test_what_cannot_be_indexed_is_named_and_leaves_its_type_incomplete(
     assert "Patient/p3 cannot be indexed" in caplog.text
     assert store.incomplete() == {"Patient": ["birthdate", "family"]}
     assert (await refusal(store, FAMILY)).status == 400
-
-
-async def old_folder(data: Path, count: int) -> None:
-    """A data folder that an earlier version filled."""
-    embedded = EmbeddedDatabase(data)
-    await embedded.start()
-    try:
-        store = await Store.open(embedded.uri, types=TYPES, rules=reduced)
-        await stored_by_an_earlier_version(store, count)
-        await store.close()
-    finally:
-        await embedded.stop()
-
-
-async def test_the_command_survives_kill_9_and_goes_on(tmp_path: Path) -> None:
-    await old_folder(tmp_path, 3_000)
-    command = [sys.executable, "-m", "fhir_server", "reindex", "--data", str(tmp_path)]
-    # A progress bar is only drawn on a terminal.
-    surrounding = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
-    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE, env=surrounding)
-    assert process.stderr is not None
-    told = b""
-    while b"Patient" not in told:
-        told += await process.stderr.read(200)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
-    embedded = EmbeddedDatabase(tmp_path)
-    await embedded.start()
-    try:
-        store = await Store.open(embedded.uri, types=TYPES)
-        record = await store.database.collection("meta").find_one({"_id": "index/Patient"})
-        assert record is not None and record["at"] > 0, "it had got somewhere"
-        assert (await refusal(store, FAMILY)).issues[0].expression == ("family",)
-        await store.close()
-    finally:
-        await embedded.stop()
-    again = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL)
-    told, _ = await again.communicate()
-    assert again.returncode == 0, told
-    assert b"Every resource can be found" in told
-    third = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL)
-    told, _ = await third.communicate()
-    assert third.returncode == 0
-    assert b"Nothing to do" in told
-    await embedded.start()
-    try:
-        store = await Store.open(embedded.uri, types=TYPES)
-        assert len(await found(store, FAMILY)) == 3_000
-        await store.close()
-    finally:
-        await embedded.stop()
