@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,40 +23,18 @@ from rich.progress import Progress
 
 from benchmarks import cards
 from benchmarks.load import Measured, Request, children, measure
-from benchmarks.population import FAMILIES, MRN, patient, patients
-from fhir_server.fhir import json
+from benchmarks.population import dose, entry, patient
+from benchmarks.rows import ROWS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 MARKS = ("<!-- table -->", "<!-- end of table -->")
 console = Console(stderr=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What is measured: a name, and the request with each number."""
-
-    name: str
-    make: Callable[..., Request]
-
-
-ROWS = (
-    Row("read", lambda number, size: Request("GET", f"Patient/bench-{number * 7919 % size}")),
-    Row(
-        "search by identifier (1 hit)",
-        lambda number, size: Request("GET", f"Patient?identifier={MRN}|MRN{number * 7919 % size:08d}"),
-    ),
-    Row(
-        "search by family name (page of 20)",
-        lambda number, size: Request("GET", f"Patient?family={FAMILIES[number % len(FAMILIES)]}&_count=20"),
-    ),
-    Row("create", lambda number, size: Request("POST", "Patient", patient(number + size, seed=11), 201)),
-)
-
-
 async def main() -> None:
     """Measure every row at every size and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--sizes", default="1000,20000", help="numbers of patients, with commas")
+    parser.add_argument("--sizes", default="1000,20000,100000", help="numbers of patients, with commas")
     parser.add_argument("--requests", type=int, default=2_000, help="requests of a run")
     parser.add_argument("--runs", type=int, default=3, help="runs of each row; the median counts")
     parser.add_argument("--dry", action="store_true", help="print the table, leave docs/benchmarks.md alone")
@@ -72,7 +49,7 @@ async def main() -> None:
             async with _server(Path(folder)) as (base, server, database):
                 await _fill(base, size)
                 for row in ROWS:
-                    make = partial(row.make, size=size)
+                    make = partial(_sized, row.make, size)
                     median = await _median(base, make, options.requests, options.runs, server, database)
                     lines.append(_line(row.name, size, median))
                     console.print(lines[-1], markup=False)
@@ -98,6 +75,10 @@ async def _median(
     return sorted(measured, key=lambda found: found.server + found.database)[len(measured) // 2]
 
 
+def _sized(make: Callable[[int, int], Request], size: int, number: int) -> Request:
+    return make(number, size)
+
+
 def _from(make: Callable[[int], Request], first: int, number: int) -> Request:
     return make(first + number)
 
@@ -106,17 +87,15 @@ async def _fill(base: str, size: int) -> None:
     async with httpx.AsyncClient(base_url=base + "/", timeout=120) as client:
         with Progress(console=console) as progress:
             task = progress.add_task(f"{size:,} patients", total=size)
-            batch: list[bytes] = []
-            for number, body in enumerate(patients(size), start=1):
-                request = json.dump({"method": "PUT", "url": f"Patient/bench-{number - 1}"})
-                batch.append(b'{"resource":' + body + b',"request":' + request + b"}")
-                if len(batch) == 500 or number == size:
-                    bundle = b'{"resourceType":"Bundle","type":"transaction","entry":[' + b",".join(batch) + b"]}"
-                    headers = {"content-type": "application/fhir+json", "prefer": "return=minimal"}
-                    answer = await client.post("", content=bundle, headers=headers)
-                    answer.raise_for_status()
-                    progress.advance(task, len(batch))
-                    batch = []
+            headers = {"content-type": "application/fhir+json", "prefer": "return=minimal"}
+            for first in range(0, size, 500):
+                numbers = range(first, min(first + 500, size))
+                people = [entry(patient(number), "PUT", f"Patient/bench-{number}") for number in numbers]
+                doses = [entry(dose(number), "PUT", f"Immunization/bench-{number}") for number in numbers]
+                bundle = b'{"resourceType":"Bundle","type":"transaction","entry":[' + b",".join(people + doses) + b"]}"
+                answer = await client.post("", content=bundle, headers=headers)
+                answer.raise_for_status()
+                progress.advance(task, len(numbers))
 
 
 @asynccontextmanager

@@ -1,10 +1,10 @@
 """A population of invented patients, the same for the same seed."""
 
 import random
-from collections.abc import Iterator
 
 from fhir_server.fhir import json
 
+CVX = "http://hl7.org/fhir/sid/cvx"
 MRN = "https://bench.example/mrn"
 _BEGINNINGS = (
     "Ander",
@@ -24,12 +24,6 @@ _BEGINNINGS = (
 _ENDINGS = ("son", "wood", "ley", "ton", "field", "man", "worth", "by", "ster", "ham", "stone", "burn", "well", "gate")
 FAMILIES = [beginning + ending for beginning in _BEGINNINGS for ending in _ENDINGS]
 GIVEN = ("Ana", "Ben", "Chloe", "David", "Elena", "Femi", "Grace", "Hugo", "Ines", "José", "Kim", "Luis", "Maya")
-
-
-def patients(count: int, first: int = 0, seed: int = 7) -> Iterator[bytes]:
-    """`count` patients, numbered from `first`; each about 700 bytes."""
-    for number in range(first, first + count):
-        yield patient(number, seed)
 
 
 def patient(number: int, seed: int = 7) -> bytes:
@@ -62,3 +56,27 @@ def patient(number: int, seed: int = 7) -> bytes:
             ],
         }
     )
+
+
+def dose(number: int, seed: int = 7) -> bytes:
+    """The one dose of the patient with this number, compact JSON."""
+    chance = random.Random(seed * 999_983 + number)  # noqa: S311 - invented people, not secrets
+    return json.dump(
+        {
+            "resourceType": "Immunization",
+            "id": f"bench-{number}",
+            "status": "completed",
+            "vaccineCode": {
+                "coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": chance.choice(("207", "208"))}]
+            },
+            "patient": {"reference": f"Patient/bench-{number}"},
+            "occurrenceDateTime": f"2021-{chance.randint(1, 12):02d}-{chance.randint(1, 28):02d}",
+            "primarySource": True,
+            "lotNumber": f"EL{chance.randint(1_000, 9_999)}",
+        }
+    )
+
+
+def entry(resource: bytes, method: str, url: str) -> bytes:
+    """An entry of a transaction."""
+    return b'{"resource":' + resource + b',"request":' + json.dump({"method": method, "url": url}) + b"}"
