@@ -48,7 +48,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         await prepare(settings, uri)
         async with asyncio.TaskGroup() as group:
             ready = [asyncio.Event() for _ in range(settings.workers)]
-            guards = [group.create_task(_guard(settings, uri, listening, event)) for event in ready]
+            guards = [group.create_task(_guard(settings, uri, listening, event, database)) for event in ready]
             guards.append(group.create_task(_announce(ready, lambda: announce(settings.base))))
             guards.append(group.create_task(complete_index(settings, uri)))
             if database is not None:
@@ -98,7 +98,9 @@ async def _announce(ready: list[asyncio.Event], announce: Callable[[], None]) ->
     announce()
 
 
-async def _guard(settings: Settings, uri: str, listening: socket.socket, ready: asyncio.Event) -> None:
+async def _guard(
+    settings: Settings, uri: str, listening: socket.socket, ready: asyncio.Event, database: EmbeddedDatabase | None
+) -> None:
     """Keep one worker alive until cancelled, then stop it."""
     quick_ends = 0
     while True:
@@ -113,6 +115,8 @@ async def _guard(settings: Settings, uri: str, listening: socket.socket, ready: 
         if quick_ends >= 5:
             raise StartError(f"A worker ended {quick_ends} times right after its start (status {status}); giving up.")
         log.warning("a worker ended with status %s; starting another", status)
+        if database is not None:
+            await database.abort_transactions()
         await asyncio.sleep(0.1 * quick_ends)
 
 

@@ -203,3 +203,32 @@ def test_the_flags_are_those_measured_to_be_safe(tmp_path: Path) -> None:
         "--oplog-max-entries 500000 --cache-size 1G --log-level WARNING "
         "--data-nonlogged --checkpoint-seconds 5 --log-file-max 64MB"
     )
+
+
+KILLED = """
+import sys
+from pymongo import MongoClient
+client = MongoClient(sys.argv[1])
+with client.start_session() as session:
+    session.start_transaction()
+    client.test.things.insert_one({"_id": "a"}, session=session)
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+async def test_a_dead_clients_transaction_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async with running(tmp_path) as database:
+        await put(database.uri, "first")
+        pipe = asyncio.subprocess.PIPE
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, database.uri, stdin=pipe, stdout=pipe
+        )
+        assert client.stdout is not None
+        assert await client.stdout.readline() == b"open\n"
+        client.kill()
+        await client.wait()
+        await database.abort_transactions()
+        async with asyncio.timeout(3):
+            await put(database.uri, "a")
+        assert await values(database.uri) == ["a", "first"]
