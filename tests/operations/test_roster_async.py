@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -247,7 +247,7 @@ async def serving(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         await server.stop()
 
 
-async def through_kills(server: Server, number: int, kills: list[Victims]) -> None:
+async def through_kills(server: Server, number: int, kills: Sequence[Victims]) -> None:
     """Upload a file that creates, matches and refuses, with `replace`; kill processes in its course; compare the
     answer, people and members with those of the same upload left alone."""
     half = number // 2
