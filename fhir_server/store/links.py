@@ -113,11 +113,18 @@ class Links:
         return found
 
     async def _count_down(self, id: str, what: str) -> int | None:
+        # Compare and set, not find_one_and_update: the embedded engine's answer to that can show a count that another
+        # call has taken already (the count itself stays right).
+        links = self.database.collection(LINKS)
         async with self.database.writing():
-            before: Document | None = await self.database.collection(LINKS).find_one_and_update(
-                {"_id": id, what: {"$gt": 0}}, {"$inc": {what: -1}}, projection={what: 1}
-            )
-        return None if before is None else int(before[what]) - 1
+            while True:
+                found: Document | None = await links.find_one({"_id": id}, {what: 1})
+                left = int(found[what] or 0) if found is not None else 0
+                if left <= 0:
+                    return None
+                taken = await links.update_one({"_id": id, what: left}, {"$set": {what: left - 1}})
+                if taken.matched_count == 1:
+                    return left - 1
 
 
 def _link(row: Document) -> StoredLink:
