@@ -15,7 +15,7 @@ from tests.http.answers import JSON, everything, patient, put, refused
 from tests.http.test_batch import entry
 
 CLIENTS = 100
-ROUNDS = 3
+ROUNDS = 20
 SYSTEM = "https://concurrency.example"
 LIMITS = httpx.Limits(max_connections=CLIENTS)
 
@@ -38,7 +38,7 @@ async def two_workers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 async def test_conditional_creates(crowd: httpx.AsyncClient) -> None:
-    await _create_once(crowd, "one", ROUNDS)
+    await _create_once(crowd, "one", 3)
 
 
 async def test_conditional_creates_over_two_processes(two_workers: httpx.AsyncClient) -> None:
@@ -86,6 +86,14 @@ async def test_conditional_creates_in_transactions(two_workers: httpx.AsyncClien
 
 
 async def test_one_winner_of_if_match(crowd: httpx.AsyncClient) -> None:
+    await _one_winner(crowd)
+
+
+async def test_one_winner_of_if_match_over_two_processes(two_workers: httpx.AsyncClient) -> None:
+    await _one_winner(two_workers)
+
+
+async def _one_winner(crowd: httpx.AsyncClient) -> None:
     await put(crowd, patient("race-1"))
     for version in range(1, 6):
         answers = await asyncio.gather(
