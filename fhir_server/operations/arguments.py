@@ -101,9 +101,7 @@ def _declared(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {parameter["name"]: parameter for parameter in definition.get("parameter", []) if parameter["use"] == "in"}
 
 
-def _unknown(
-    name: str, declared: Mapping[str, Any], definition: Mapping[str, Any], place: str | None = None
-) -> Issue:
+def _unknown(name: str, declared: Mapping[str, Any], definition: Mapping[str, Any], place: str | None = None) -> Issue:
     known = ", ".join(declared) or "none"
     text = f"${definition['code']} has no parameter '{name}'. Its parameters: {known}."
     return Issue("not-supported", "unknown-parameter", text, (place or name,))
