@@ -14,6 +14,7 @@ from pyzbar import pyzbar
 
 from smart_health_cards import Card, Issuer, SigningKey, TrustList, fast_qr, issue, numeric, png, rid, verify
 from tests.smart_health_cards.conftest import NOW, immunization
+from tests.smart_health_cards.random_records import record
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # python-jose, which shc rests on, warns on import
@@ -32,7 +33,6 @@ def test_shc_verifies_our_cards(tmp_path: Path, key: SigningKey, issue_one: Call
 
 
 QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-LETTERS = "abcdefghijklmnñopqrstuvwxyzáéíóúüÅøßžŁẽ'- "
 
 
 @pytest.mark.parametrize("number", [20, pytest.param(1_000, marks=pytest.mark.long)])
@@ -42,25 +42,8 @@ def test_random_cards_verify_with_shc_and_are_read_by_both_readers(
     jwks = tmp_path / "jwks.json"
     jwks.write_text(json.dumps({"keys": [key.public.jwk()]}))
     chance = random.Random(number)
-
-    def word(most: int) -> str:
-        return "".join(chance.choice(LETTERS) for _ in range(chance.randint(1, most))).strip() or "x"
-
     for _ in range(number):
-        person = {
-            "resourceType": "Patient",
-            "name": [{"family": word(30), "given": [word(20) for _ in range(chance.randint(1, 3))]}],
-            "birthDate": f"{chance.randint(1920, 2020)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
-        }
-        doses = [
-            immunization(
-                f"{chance.randint(2000, 2023)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
-                lot=f"{chance.getrandbits(40):x}",
-                code=str(chance.choice((207, 208, 212, 213, 302))),
-                performer=[{"actor": {"display": word(40)}}],
-            )
-            for _ in range(chance.randint(1, 14))
-        ]
+        person, doses = record(chance)
         (card,) = issue(issuer, key, person, doses, not_before=NOW, log=lambda entry: None).cards
         assert len(card.jws) <= 1195
         assert decode_vc_from_local_issuer(card.jws, str(jwks))["vc"]["credentialSubject"]["fhirBundle"] == card.bundle
