@@ -17,7 +17,9 @@ Summary = Literal["true", "text", "data", "count", "false"]
 SORTS = 4
 """A search may have this many sort keys."""
 
-_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_COUNT = re.compile(r"\d+", re.ASCII)
+_MANY = 9
+"""A number of more digits is beyond any limit, whatever they are."""
 _UNSORTED = frozenset({"composite", "special"})
 
 
@@ -48,7 +50,7 @@ def count(value: str) -> int:
     """`_count`: a number of resources. FhirError 400 for anything but digits."""
     if not _COUNT.fullmatch(value):
         raise _wrong("_count", value, "it is a number of resources, 0 or more")
-    return int(value)
+    return int(value) if len(value) <= _MANY else 10**_MANY
 
 
 def total(value: str) -> Total:

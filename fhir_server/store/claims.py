@@ -135,6 +135,6 @@ async def _matches(
     where = joined(predicate(write.type), claim.where)
     page = await search.page(Selection(write.type, where, limit=2), session)
     if len(page.rows) > 1:
-        text = f"The criteria '{claim.criteria}' match several {write.type} resources; nothing was created."
+        text = f"The condition matches several {write.type} resources; nothing was created."
         raise refuse(412, "multiple-matches", "several-matches", text, "If-None-Exist")
     return page.rows
