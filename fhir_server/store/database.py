@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -108,7 +108,7 @@ class Database:
                 for result in uncertain:
                     if await landed(result):
                         return result
-                return await self._attempt(body, uncertain)
+                return await _to_its_end(self._attempt(body, uncertain))
             except Conflict:
                 pass
             except PyMongoError as error:
@@ -137,6 +137,23 @@ class Database:
     async def close(self) -> None:
         """Close all connections. Before the database itself is stopped, please."""
         await self.driver.close(self.client)
+
+
+async def _to_its_end(attempt: Coroutine[object, object, Result]) -> Result:
+    """What the attempt comes to. A caller who is cancelled waits ABORT_SECONDS for it before it is cut off: a command
+    cut off in the middle can leave its transaction open in the database, and its documents blocked."""
+    task = asyncio.ensure_future(attempt)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=ABORT_SECONDS)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=ABORT_SECONDS)
+        if task.done() and not task.cancelled():
+            # Looked at, so that nobody is told of an error that nobody waits for.
+            task.exception()
+        raise
 
 
 async def _abort(session: Session) -> None:
