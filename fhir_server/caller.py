@@ -14,10 +14,25 @@ Predicate = Callable[[str], Condition]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated user or system. `subject` is a stable opaque name (never a person's), for audit and tokens."""
+    """An authenticated user or system, as its token says. `subject` is a stable opaque name (never a person's)."""
 
     subject: str
     roles: frozenset[str] = field(default_factory=frozenset)
+    """Of: recipient, provider, employer, registry, analyst, administrator."""
+    client: str = ""
+    """Id of the client (the app or system) that acts; empty for the server itself."""
+    scopes: tuple[str, ...] = ()
+    """Granted SMART scopes, as they stand in the token."""
+    patients: frozenset[str] = field(default_factory=frozenset)
+    """Ids of the Patients a recipient acts as, or for as their proxy."""
+    patient: str = ""
+    """Id of the Patient in the launch context, to which `patient/` scopes are bound."""
+    practitioner: str = ""
+    """Id of the Practitioner a provider is."""
+    organization: str = ""
+    """Id of the Organization a provider, employer or registry client belongs to."""
+    purpose: str = ""
+    """Why a break-glass read was asked for; empty otherwise."""
 
 
 DEVELOPER = Caller("dev", frozenset({"administrator"}))

@@ -10,8 +10,10 @@ import logging
 import secrets
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from fhir_server.background import Background
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import json
@@ -41,37 +43,34 @@ class Runner:
     permitted: Callable[[Caller], Predicate]
     kinds: Mapping[str, Handler] = field(default_factory=lambda: KINDS)
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
-    _task: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._background = Background("jobs", self._once)
 
     def start(self) -> None:
         """Begin to run jobs in the background."""
-        self._task = asyncio.create_task(self._run(), name="jobs")
+        self._background.start()
 
     async def close(self) -> None:
         """Stop, and leave the job that is running to others at once."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._background.close()
 
-    async def _run(self) -> None:
+    async def _once(self) -> None:
+        """Run the job that is due, or wait for one."""
         jobs = self.context.store.jobs
-        while True:
-            try:
-                jobs.woken.clear()
-                held = await take(jobs, self._name, LEASE_SECONDS)
-                if held is not None:
-                    await self._hold(held)
-                    continue
-            except FhirError as error:
-                log.warning("jobs wait for the database: %s", error.issues[0].detail)
-            except LostJob:
-                continue
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await jobs.woken.wait()
-            except TimeoutError:
-                continue
+        try:
+            jobs.woken.clear()
+            held = await take(jobs, self._name, LEASE_SECONDS)
+            if held is not None:
+                await self._hold(held)
+                return
+        except FhirError as error:
+            log.warning("jobs wait for the database: %s", error.issues[0].detail)
+        except LostJob:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await jobs.woken.wait()
 
     async def _hold(self, held: Held) -> None:
         """Run the job while it is held. LostJob where it went to another process or was removed."""
@@ -81,7 +80,9 @@ class Runner:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await _stopped(working, keeping)
-            await held.give_back(0)
+            # The job may have ended while we were told to stop, or the database may be gone: the lease ends by itself.
+            with suppress(LostJob, FhirError):
+                await held.give_back(0)
             raise
         ended = working.done()
         await _stopped(working, keeping)

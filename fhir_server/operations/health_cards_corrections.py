@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from fhir_server.background import Background
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
 from fhir_server.fhir import json
@@ -32,43 +33,34 @@ REMEMBERED_EVERY = 1_000
 
 
 class Corrections:
-    """This process's follower. `start` it once, `close` it before the store."""
+    """This process's follower. `start` it once, `close` it before the store; another process, or the next start, goes
+    on."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("card corrections", self._once)
+        self._number: int | None = None
+        self._stored = 0
+        self.start, self.close = self._background.start, self._background.close
 
-    def start(self) -> None:
-        """Begin to follow in the background."""
-        self._task = asyncio.create_task(self._run(), name="card corrections")
-
-    async def close(self) -> None:
-        """Stop; another process, or the next start, goes on."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-
-    async def _run(self) -> None:
-        number: int | None = None
-        stored = 0
-        while True:
-            try:
-                if number is None:
-                    number = stored = await self._context.store.revocations.followed()
-                changes, reached = await self._context.store.revocations.follow(number)
-                for change in changes:
-                    await correct(self._context, change)
-                if changes or reached - stored >= REMEMBERED_EVERY:
-                    await self._context.store.revocations.looked_at(reached)
-                    stored = reached
-                number = reached
-                if not await self._context.store.wait_for_change(number, POLL_SECONDS):
-                    continue
+    async def _once(self) -> None:
+        """Look at what has changed since, or wait for a change."""
+        revocations = self._context.store.revocations
+        try:
+            if self._number is None:
+                self._number = self._stored = await revocations.followed()
+            changes, reached = await revocations.follow(self._number)
+            for change in changes:
+                await correct(self._context, change)
+            if changes or reached - self._stored >= REMEMBERED_EVERY:
+                await revocations.looked_at(reached)
+                self._stored = reached
+            self._number = reached
+            if await self._context.store.wait_for_change(reached, POLL_SECONDS):
                 await asyncio.sleep(PAUSE_SECONDS)
-            except FhirError as error:
-                _log.warning("revocations wait for the database: %s", error.issues[0].detail)
-                await asyncio.sleep(POLL_SECONDS)
+        except FhirError as error:
+            _log.warning("revocations wait for the database: %s", error.issues[0].detail)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def correct(context: Context, change: Change) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from pymongo.errors import PyMongoError
 
+from fhir_server.background import Background
 from fhir_server.store.database import Conflict, Database
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
@@ -39,16 +40,18 @@ class Sequencer:
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _numbering: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _task: asyncio.Task[None] | None = None
     _holds_until: int = 0
     numbered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever this process has numbered changes; who waits for it clears it."""
+
+    def __post_init__(self) -> None:
+        self._background = Background("sequencer", self._once)
 
     async def start(self) -> None:
         """Make the lease where it is missing, and begin to number in the background."""
         fresh = {"holder": "", "until": 0, "n": 0, "at": 0}
         await self.database.collection("leases").update_one(_LEASE, {"$setOnInsert": fresh}, upsert=True)
-        self._task = asyncio.create_task(self._run(), name="sequencer")
+        self._background.start()
 
     def wake(self) -> None:
         """Something was committed."""
@@ -70,11 +73,7 @@ class Sequencer:
 
     async def close(self) -> None:
         """Stop, and leave the lease to others at once."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        await self._background.close()
         try:
             async with asyncio.timeout(1):
                 mine = {**_LEASE, "holder": self._name}
@@ -83,19 +82,19 @@ class Sequencer:
             # It expires by itself.
             _log.debug("the lease was not given back: %s", type(error).__name__)
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._number_all()
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._woken.wait()
-                self._woken.clear()
-                await asyncio.sleep(PAUSE_SECONDS)
-            except TimeoutError:
-                continue
-            except PyMongoError as error:
-                _log.warning("the feed waits for the database: %s", type(error).__name__)
-                await asyncio.sleep(POLL_SECONDS)
+    async def _once(self) -> None:
+        """Number what was committed, and wait for more."""
+        try:
+            await self._number_all()
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._woken.wait()
+            self._woken.clear()
+            await asyncio.sleep(PAUSE_SECONDS)
+        except TimeoutError:
+            return
+        except PyMongoError as error:
+            _log.warning("the feed waits for the database: %s", type(error).__name__)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _number_all(self) -> bool:
         """Number everything committed; False where another process holds the lease."""

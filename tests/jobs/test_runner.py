@@ -39,8 +39,10 @@ async def running(
 ) -> AsyncIterator[Runner]:
     runner = Runner(context, permitted, {"test": handler})
     runner.start()
-    yield runner
-    await runner.close()
+    try:
+        yield runner
+    finally:
+        await runner.close()
 
 
 async def ended(context: Context, job: Job) -> Job:
@@ -156,6 +158,15 @@ async def test_who_is_stopped_leaves_the_job_to_others_at_once(context: Context)
         assert (await ended(context, job)).state == "done"
     assert asyncio.get_running_loop().time() - before < module.LEASE_SECONDS - 1
     assert await answer(context, job) == b"a!"
+
+
+async def test_who_is_stopped_when_the_job_has_just_ended_stops(context: Context) -> None:
+    async def handler(context: Context, predicate: Predicate, held: Held) -> None:
+        await held.finish(b"", b"", 60)
+        await asyncio.sleep(60)
+
+    async with asyncio.timeout(10), running(context, handler):
+        assert (await ended(context, await enqueued(context))).state == "done"
 
 
 async def test_a_lease_is_renewed_while_the_job_runs(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
