@@ -6,9 +6,11 @@ Values come from the environment (`FHIR_SERVER_*`, `MONGODB_URI`, `MONGODB_DRIVE
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +56,9 @@ class Settings(BaseSettings):
     job_seconds: int = Field(86_400, gt=0, description="How long the answer of a job is kept, in seconds.")
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
+    time_zone: str = Field(
+        "America/New_York", description="Time zone of the jurisdiction (IANA): whose calendar day today is."
+    )
     card_tenants: tuple[str, ...] = Field(
         (), description="Ids of Organizations that issue cards in their own name, at <origin>/shc/<id>; JSON list."
     )
@@ -83,6 +88,15 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"the base URL must look like https://host/fhir, not {value!r}")
         return value if value.endswith("/fhir") else value + "/fhir"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"a time zone is named as in America/New_York, not {value!r}") from None
+        return value
 
     @field_validator("card_tenants")
     @classmethod
@@ -125,3 +139,17 @@ class Context:
     """Card keys of the organizations that issue in their own name, by the Organization's id."""
     secret: bytes
     """Signs page tokens and card addresses; 32 bytes, shared by all workers."""
+
+    @property
+    def today(self) -> date:
+        """The calendar day it is now in the jurisdiction."""
+        return self.day(self.clock())
+
+    def day(self, instant: int) -> date:
+        """The calendar day in the jurisdiction at an instant, microseconds since 1970 in UTC."""
+        return calendar_day(instant, self.settings.time_zone)
+
+
+def calendar_day(instant: int, time_zone: str) -> date:
+    """The day in that time zone (IANA name) at an instant, microseconds since 1970 in UTC."""
+    return datetime.fromtimestamp(instant // 1_000_000, UTC).astimezone(ZoneInfo(time_zone)).date()

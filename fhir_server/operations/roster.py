@@ -8,7 +8,6 @@ between leaves people without membership; the same file sent again finds them. F
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -59,10 +58,11 @@ async def upload(call: Call) -> Reply:
 
 async def _asked(call: Call) -> Upload:
     stored = await call.context.store.read(call.caller, call.predicate, "Group", call.id or "")
-    today = datetime.fromtimestamp(call.context.clock() / 1_000_000, UTC).date()
     owner = _owner(_roster(stored), stored, call.context.settings.base)
     whole = call.arguments.one("replace") is True
-    return Upload(call.context, call.caller, call.predicate, stored.id, owner, today, call.language, whole, uuid4())
+    return Upload(
+        call.context, call.caller, call.predicate, stored.id, owner, call.context.today, call.language, whole, uuid4()
+    )
 
 
 async def _at_once(asked: Upload, file: File) -> Reply:
