@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from fhir_server.access import card_keys, secret
+from fhir_server.access.tokens import Tokens
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context, Settings
 from fhir_server.fhir.outcome import FhirError
@@ -51,7 +52,8 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     store = await Store.open(
         mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
     )
-    return Context(settings, store, now, keys, tenants, link_secret)
+    tokens = Tokens(store.grants, now, settings.base)
+    return Context(settings, store, now, keys, tenants, link_secret, tokens)
 
 
 async def prepare(settings: Settings, mongodb_uri: str) -> None:

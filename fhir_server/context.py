@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fhir_server.access.tokens import Tokens
 from fhir_server.store.store import Store
 from smart_health_cards import KeyFolder
 
@@ -139,6 +140,8 @@ class Context:
     """Card keys of the organizations that issue in their own name, by the Organization's id."""
     secret: bytes
     """Signs page tokens and card addresses; 32 bytes, shared by all workers."""
+    tokens: Tokens
+    """The access tokens that requests bring."""
 
     @property
     def today(self) -> date:

@@ -45,6 +45,10 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "card_revocations": (),
     "links": (("p",),),
     "link_uses": (("l",),),
+    "clients": (),
+    "users": (("s",), ("external",), ("patient",)),
+    "grants": (("s",), ("c",), ("exp",)),
+    "passing": (("exp",),),
     "meta": (),
 }
 ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})

@@ -21,14 +21,17 @@ from fhir_server.fhir import edition
 from fhir_server.fhir.condition import Condition, Prefix
 from fhir_server.store import failures, feed, reads, reindex, schema
 from fhir_server.store.built import Built, Rules
+from fhir_server.store.clients import Clients
 from fhir_server.store.commit import Commit
 from fhir_server.store.database import Database, now
 from fhir_server.store.driver import driver as driver_named
 from fhir_server.store.generations import Generations
+from fhir_server.store.grants import Grants
 from fhir_server.store.history import History
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.links import Links
 from fhir_server.store.members import Members
+from fhir_server.store.passing import Passing
 from fhir_server.store.records import (
     Committed,
     Delete,
@@ -44,6 +47,7 @@ from fhir_server.store.revocations import Revocations
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.statistics import Statistics
+from fhir_server.store.users import Users
 from profiles.definitions import RESOURCE_TYPES
 
 _log = logging.getLogger(__name__)
@@ -64,6 +68,14 @@ class Store:
     """Which signed cards no longer count."""
     links: Links
     """SMART Health Links given out."""
+    clients: Clients
+    """Apps and systems that may ask for access."""
+    users: Users
+    """People who log in."""
+    grants: Grants
+    """What clients were allowed, and their tokens."""
+    passing: Passing
+    """Sessions, launches and the like."""
     _search: Search
     _history: History
     _members: Members
@@ -111,6 +123,10 @@ class Store:
             Jobs(opened),
             Revocations(opened),
             Links(opened),
+            Clients(opened),
+            Users(opened),
+            Grants(opened),
+            Passing(opened),
             search,
             History(opened),
             members,
