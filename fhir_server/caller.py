@@ -4,9 +4,16 @@ https://hl7.org/fhir/R4/security.html
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from fhir_server.fhir.condition import EVERYTHING, Condition
+from fhir_server.fhir.condition import EVERYTHING, NOTHING, Condition
+from fhir_server.fhir.outcome import FhirError, refuse
+
+Verb = Literal["c", "r", "u", "d", "s"]
+"""Create, read, update, delete, search: what SMART's scopes distinguish."""
+
+_SAID: dict[Verb, str] = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 
 Predicate = Callable[[str], Condition]
 """Resource type -> the condition a resource of that type must satisfy to exist for this caller."""
@@ -33,6 +40,56 @@ class Caller:
     """Id of the Organization a provider, employer or registry client belongs to."""
     purpose: str = ""
     """Why a break-glass read was asked for; empty otherwise."""
+    emergency: str = ""
+    """Id of the Patient whose record the break-glass read opens."""
+    proxies: tuple[tuple[str, int], ...] = ()
+    """Those of `patients` whom the recipient acts for only until they are 18: id and that moment, in microseconds."""
+
+
+Rules = Callable[[Verb | None, str], Condition | None]
+"""What one wants to do (None: anything) and a resource type -> the condition of the resources it may be done with; None
+where no scope is about that at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A predicate that tells apart what its caller wants to do. Made by access/policy.py from a token; a plain function
+    is a predicate that is the same for everything, as under `--dev` and for the server itself."""
+
+    rules: Rules
+    verb: Verb | None = "r"
+    """What it stands for when called."""
+    organization: str = ""
+    """Id of the Organization that writes, to which every patient of what is written must be related; empty: of none."""
+    patients: frozenset[str] | None = None
+    """Whom alone what is written may be about (`Patient/1`); None: anybody."""
+    places: frozenset[str] = frozenset()
+    """Types of which an update may create resources under ids of the client's."""
+
+    def __call__(self, resource_type: str) -> Condition:
+        """What exists, for what this predicate stands for."""
+        found = self.rules(self.verb, resource_type)
+        return NOTHING if found is None else found
+
+
+def to(predicate: Predicate, verb: Verb | None) -> Predicate:
+    """The predicate for doing this; for None, for knowing at all that a resource is there."""
+    return replace(predicate, verb=verb) if isinstance(predicate, Access) else predicate
+
+
+def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate:
+    """The predicate for doing this with resources of this type. FhirError 403 where no scope is about that."""
+    if not isinstance(predicate, Access):
+        return predicate
+    if predicate.rules(verb, resource_type) is None:
+        raise unscoped(verb, resource_type)
+    return replace(predicate, verb=verb)
+
+
+def unscoped(verb: Verb, resource_type: str) -> FhirError:
+    """403: the token's scopes do not reach so far."""
+    text = f"The access token has no scope to {_SAID[verb]} {resource_type} resources (`{resource_type}.{verb}`)."
+    return refuse(403, "forbidden", "insufficient-scope", text)
 
 
 DEVELOPER = Caller("dev", frozenset({"administrator"}))
