@@ -29,4 +29,4 @@ def test_today_is_the_day_of_the_jurisdiction(instant: str, zone: str, day: str)
 @pytest.mark.parametrize("zone", ["Nowhere/At_All", "", "../../etc/passwd"])
 def test_a_time_zone_nobody_knows_is_refused(zone: str) -> None:
     with pytest.raises(ValidationError, match="America/New_York"):
-        Settings(time_zone=zone)
+        Settings.model_validate({"time_zone": zone})

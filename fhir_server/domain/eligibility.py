@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/group.html
 
 Facts come in as they are known now; `as_of` moves the policy, the age and the doses counted. Every Group is looked at
 on the day it would first matter: today or its opening day, or the birthday that brings the person into its age range.
+What the schedule says of the next dose (a Forecast) is another question; combined.py puts the two together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,6 @@ from typing import Literal
 from fhir_server.domain.criteria import AgeRange, AnyCode, Finding, all_met, examine
 from fhir_server.domain.facts import BirthDate, Fact, Facts, Source, birthday
 from fhir_server.domain.phases import Group
-from fhir_server.domain.series import completed_on
 
 Status = Literal["eligible", "not-yet", "not-eligible", "needs-info", "complete", "opted-out"]
 
@@ -27,8 +27,8 @@ Detail = int | date | str | frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One step of the explanation. `code` is stable, `sentence` the key of its text in the catalogue, `details` fill
-    its gaps. `met` is None where nothing is known; `fact` is what decided, `source` who said so."""
+    """One step of the explanation. `code` is stable, `sentence` the key of its text in the catalogue (in `family`),
+    `details` fill its gaps. `met` is None where nothing is known; `fact` is what decided, `source` who said so."""
 
     code: str
     met: bool | None
@@ -37,19 +37,32 @@ class Reason:
     fact: Fact | None = None
     group: Group | None = None
     source: Source | None = None
+    family: str = "eligibility"
+
+
+@dataclass(frozen=True, slots=True)
+class NextDose:
+    """When the schedule wants the next dose: first valid day, recommended day, last day that is not overdue."""
+
+    earliest: date
+    recommended: date
+    past_due: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer. `group` decided it (eligible, not-yet) or is the first that is still open (needs-info). `missing`
     are names of facts that could change the answer, each once. `opens_on` is the first day a person who may not
-    come yet may come, as far as is announced; for needs-info the day that holds whatever the missing facts are."""
+    come yet may come, as far as is announced; for needs-info the day that holds whatever the missing facts are.
+    `next_dose` is the schedule's side alone, `dose_from` the first day on which both sides allow a dose."""
 
     status: Status
     group: Group | None = None
     reasons: tuple[Reason, ...] = ()
     missing: tuple[str, ...] = ()
     opens_on: date | None = None
+    next_dose: NextDose | None = None
+    dose_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +80,20 @@ class _Prospect:
 
 
 def decide(facts: Facts, groups: Sequence[Group], as_of: date) -> Decision:
-    """The decision for one person under the Groups of one policy (see `phases.in_force`), earliest opening first."""
+    """What the policy says of one person: under the Groups of one policy (see `phases.in_force`), earliest opening
+    first. Doses are not looked at."""
+    if facts.deceased is not None:
+        reason = Reason("deceased", False, "deceased", source=facts.deceased)
+        return Decision("not-eligible", reasons=(reason,))
     if facts.declined is not None:
         reason = Reason("declined", True, "declined", source=facts.declined)
         return Decision("opted-out", reasons=(reason,))
-    completed = completed_on(facts.doses, as_of)
-    if completed is not None:
-        return Decision("complete", reasons=(Reason("series-complete", True, "series-complete", {"day": completed}),))
     if not groups:
         return Decision("not-eligible", reasons=(Reason("no-policy", False, "no-policy"),))
-    return _weigh([prospect for group in groups for prospect in _prospects(group, facts, as_of)], as_of)
+    decision = _weigh([prospect for group in groups for prospect in _prospects(group, facts, as_of)], as_of)
+    if decision.status != "not-eligible":
+        return decision
+    return Decision("not-eligible", reasons=(*_closed(facts, groups, as_of), *decision.reasons))
 
 
 def _weigh(prospects: Sequence[_Prospect], as_of: date) -> Decision:
@@ -122,12 +139,24 @@ def _days(group: Group, facts: Facts, as_of: date) -> list[date]:
             for fact in facts.about(criterion.fact):
                 if isinstance(fact.value, BirthDate) and years is not None:
                     days.add(birthday(fact.value.latest, years))
-    last = as_of + BIRTHDAY_HORIZON
+    last = as_of + BIRTHDAY_HORIZON if as_of < date.max - BIRTHDAY_HORIZON else date.max
     return sorted(
         day
         for day in days
         if day >= start and (day == start or day <= last) and (group.closes is None or day <= group.closes)
     )
+
+
+def _closed(facts: Facts, groups: Iterable[Group], as_of: date) -> tuple[Reason, ...]:
+    """Phases that are over and would have taken the person on their last day, as far as is known."""
+    reasons: dict[str, Reason] = {}
+    for group in groups:
+        if group.closes is not None and group.closes < as_of:
+            findings = [examine(criterion, facts, group.closes) for criterion in group.criteria]
+            if all_met(findings) is not False:
+                details: dict[str, Detail] = {"phase": group.phase, "day": group.closes}
+                reasons.setdefault(group.phase, Reason("phase-closed", False, "phase-closed", details, group=group))
+    return tuple(reasons.values())
 
 
 def _missing(prospects: Iterable[_Prospect]) -> tuple[str, ...]:

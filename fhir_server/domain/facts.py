@@ -80,14 +80,21 @@ class Facts:
     known: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)
     doses: tuple[Dose, ...] = ()
     declined: Source | None = None
+    deceased: Source | None = None
 
     @classmethod
-    def of(cls, facts: Iterable[Fact], doses: Iterable[Dose] = (), declined: Source | None = None) -> "Facts":
+    def of(
+        cls,
+        facts: Iterable[Fact],
+        doses: Iterable[Dose] = (),
+        declined: Source | None = None,
+        deceased: Source | None = None,
+    ) -> "Facts":
         """Facts by name, in the order given: the first that satisfies a criterion is the one quoted."""
         known: dict[str, tuple[Fact, ...]] = {}
         for fact in facts:
             known[fact.name] = (*known.get(fact.name, ()), fact)
-        return cls(known, tuple(doses), declined)
+        return cls(known, tuple(doses), declined, deceased)
 
     def about(self, name: str) -> tuple[Fact, ...]:
         return self.known.get(name, ())

@@ -12,12 +12,13 @@ from fhir_server.domain.criteria import Criterion
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A published plan and the days it is in force; None is an open end."""
+    """A published plan and the days it is in force; None is an open end. `authority` is who published it."""
 
     identifier: str
     start: date | None = None
     end: date | None = None
     jurisdiction: str | None = None
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Facts are taken as they are known now. Of a person's own answers the latest resp
 is unknown again; a provider's response stands beside it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +27,11 @@ _CODED = {
     "occupation": vocabulary.OCCUPATION,
     "residence": vocabulary.RESIDENCE,
     "high-risk-conditions": vocabulary.CONDITION,
+    "reminders": vocabulary.REMINDER_CHANNEL,
 }
+_COUNTIES = frozenset({"county", "work-county"})
+_TRAITS = {**_CODED, **dict.fromkeys(_COUNTIES, vocabulary.COUNTY)}
+_COUNTY_WORDS = re.compile(r"^(the )?(condado de |county of )|,.*$| county\b.*$", re.IGNORECASE)
 _FLAGS = frozenset({"in-person", "patient-contact"})
 _PROVIDERS = ("Practitioner/", "PractitionerRole/", "Organization/")
 
@@ -50,10 +55,12 @@ def read(record: Record, as_of: date) -> Facts:
     answered = list(_answered(record))
     facts = [
         *_birth_date(record.patient, answered),
+        *_address(record.patient),
         *(fact for fact in answered if fact.name != BIRTH_DATE),
         *_attested(record, as_of),
     ]
-    return Facts.of(facts, _doses(record.immunizations), _declined(record.consents, as_of))
+    declined = consent_given(record.consents, "decline-vaccine", as_of)
+    return Facts.of(facts, _doses(record.immunizations), declined, _deceased(record.patient, as_of))
 
 
 def may_be_roster(group: Resource) -> bool:
@@ -90,7 +97,7 @@ def _birth_date(patient: Resource, answered: Iterable[Fact]) -> Iterator[Fact]:
         except ValueError:
             recorded = None
         if recorded is not None:
-            source = Source("record", _reference(patient))
+            source = _recorded(patient)
             refined = [
                 fact
                 for fact in candidates
@@ -149,6 +156,10 @@ def _value(name: str, answers: Sequence[Resource]) -> Value | None:
     if name in _FLAGS:
         flag = answers[0].get("valueBoolean")
         return flag if isinstance(flag, bool) else None
+    if name in _COUNTIES:
+        coding = answers[0].get("valueCoding", {})
+        county = _county(answers[0].get("valueString") or coding.get("code") or coding.get("display", ""))
+        return None if county is None else frozenset({county})
     if name in _CODED:
         return _codes(_CODED[name], (answer["valueCoding"] for answer in answers if "valueCoding" in answer))
     return None
@@ -194,8 +205,8 @@ def _traits(group: Resource) -> Iterator[tuple[str, Value]]:
             continue
         if name in _FLAGS and isinstance(characteristic.get("valueBoolean"), bool):
             yield name, characteristic["valueBoolean"]
-        if name in _CODED:
-            found = _codes(_CODED[name], characteristic.get("valueCodeableConcept", {}).get("coding", ()))
+        if name in _TRAITS:
+            found = _codes(_TRAITS[name], characteristic.get("valueCodeableConcept", {}).get("coding", ()))
             if found is not None:
                 yield name, found
 
@@ -233,14 +244,38 @@ def _cvx(concept: Resource) -> Iterator[str]:
                 continue
 
 
-def _declined(consents: Iterable[Resource], as_of: date) -> Source | None:
+def consent_given(consents: Iterable[Resource], kind: str, as_of: date) -> Source | None:
+    """Who gave a Consent of that kind (`decline-vaccine`, `no-contact`) that holds on that day, or None."""
     for consent in consents:
         kinds = [vocabulary.own_code(category, vocabulary.CONSENT_CATEGORY) for category in consent.get("category", ())]
         end = consent.get("provision", {}).get("period", {}).get("end")
         ended = end is not None and as_of.isoformat()[: len(end[:10])] > end[:10]
-        if consent.get("status") == "active" and "decline-vaccine" in kinds and not ended:
+        if consent.get("status") == "active" and kind in kinds and not ended:
             return Source("self", _reference(consent), _day(consent.get("dateTime")))
     return None
+
+
+def _deceased(patient: Resource, as_of: date) -> Source | None:
+    """The record, where it says that the person has died (by that day, if it says when)."""
+    died = _day(patient.get("deceasedDateTime"))
+    if patient.get("deceasedBoolean") is not True and "deceasedDateTime" not in patient:
+        return None
+    return None if died is not None and died > as_of else Source("record", _reference(patient), died)
+
+
+def _address(patient: Resource) -> Iterator[Fact]:
+    """The county where the person lives, as the record says: of the first address in use that names one."""
+    for address in patient.get("address", ()):
+        code = _county(address.get("district", ""))
+        if code is not None and address.get("use") not in ("old", "billing", "temp", "work"):
+            yield Fact("county", frozenset({code}), _recorded(patient))
+            return
+
+
+def _county(text: str) -> str | None:
+    """The code of a county named as people write it (`Wake`, `Wake County`, `condado de Wake`)."""
+    named = _COUNTY_WORDS.sub("", text.strip())
+    return vocabulary.code_named(vocabulary.COUNTY, named) if named else None
 
 
 def _authored(response: Resource) -> str:
@@ -251,6 +286,11 @@ def _authored(response: Resource) -> str:
 
 def _reference(resource: Resource) -> str | None:
     return f"{resource['resourceType']}/{resource['id']}" if "id" in resource else None
+
+
+def _recorded(patient: Resource) -> Source:
+    """The record itself as the source; since when it says so is at least its last change."""
+    return Source("record", _reference(patient), _day(patient.get("meta", {}).get("lastUpdated")))
 
 
 def _day(text: str | None) -> date | None:

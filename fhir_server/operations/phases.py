@@ -3,8 +3,9 @@
 https://hl7.org/fhir/R4/group.html
 
 A phase Group is definitional (`actual` false), its `code` is `eligibility-phase`, its identifiers name the phase, the
-version and the policy (whose `period` says when the policy is in force), and every characteristic is a criterion. It
-is open on the days that all its characteristics' periods have in common; without any start it is announced only.
+version and the policy (whose `period` says when the policy is in force and whose `assigner` is the authority that
+published it), and every characteristic is a criterion. It is open on the days that all its characteristics' periods
+have in common; without any start it is announced only.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,9 +21,11 @@ _CODED = {
     "residence": vocabulary.RESIDENCE,
     "high-risk-conditions": vocabulary.CONDITION,
     "roster-membership": vocabulary.ROSTER_KIND,
+    "county": vocabulary.COUNTY,
+    "work-county": vocabulary.COUNTY,
 }
 _FLAGS = frozenset({"in-person", "patient-contact"})
-_JURISDICTIONS = "urn:iso:std:iso:3166:-2"
+JURISDICTIONS = "urn:iso:std:iso:3166:-2"
 
 
 def read(resource: Mapping[str, Any], reference: str) -> Group:
@@ -39,7 +42,7 @@ def read(resource: Mapping[str, Any], reference: str) -> Group:
     return Group(
         reference,
         phase["value"],
-        Policy(policy["value"], start, end, _jurisdiction(resource)),
+        Policy(policy["value"], start, end, _jurisdiction(resource), _authority(policy)),
         version.get("value", ""),
         tuple(criterion(characteristic) for characteristic in characteristics),
         max((opens for opens, _ in periods if opens is not None), default=None),
@@ -80,10 +83,15 @@ def _identifier(resource: Mapping[str, Any], system: str) -> Mapping[str, Any] |
     return next((found for found in identifiers if found.get("system") == system and found.get("value")), None)
 
 
+def _authority(policy: Mapping[str, Any]) -> str | None:
+    assigner: Mapping[str, Any] = policy.get("assigner", {})
+    return assigner.get("display") or assigner.get("reference")
+
+
 def _jurisdiction(resource: Mapping[str, Any]) -> str | None:
     for extension in resource.get("extension", ()):
         if extension.get("url") == vocabulary.JURISDICTION:
-            return vocabulary.own_code(extension.get("valueCodeableConcept", {}), _JURISDICTIONS)
+            return vocabulary.own_code(extension.get("valueCodeableConcept", {}), JURISDICTIONS)
     return None
 
 

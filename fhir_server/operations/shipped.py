@@ -35,13 +35,16 @@ async def load(context: Context, caller: Caller, predicate: Predicate, registry:
 
 
 def resources() -> Iterator[dict[str, Any]]:
-    """Every resource in operations/data: single ones, and those inside collection Bundles."""
+    """Every resource in operations/data: single ones, and those inside collection Bundles; tables are passed over."""
     for path in _walk(files(__package__) / "data"):
         found = json.parse(path.read_bytes())
-        if found["resourceType"] == "Bundle":
-            yield from (entry["resource"] for entry in found["entry"])
-        else:
-            yield found
+        match found.get("resourceType"):
+            case None:
+                continue
+            case "Bundle":
+                yield from (entry["resource"] for entry in found["entry"])
+            case _:
+                yield found
 
 
 async def _is_wanted(context: Context, caller: Caller, predicate: Predicate, resource: dict[str, Any]) -> bool:

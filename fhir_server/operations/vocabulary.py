@@ -1,8 +1,9 @@
-"""Our own code systems and URIs: narrower and broader codes, names of codes by language.
+"""Code systems that policies are written in, mostly our own: narrower and broader codes, names by language.
 
 https://hl7.org/fhir/R4/codesystem.html
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,9 @@ CONDITION = f"{BASE}/CodeSystem/high-risk-condition"
 ROSTER_KIND = f"{BASE}/CodeSystem/roster-kind"
 GROUP_KIND = f"{BASE}/CodeSystem/group-kind"
 CONSENT_CATEGORY = f"{BASE}/CodeSystem/consent-category"
+REMINDER_CHANNEL = f"{BASE}/CodeSystem/reminder-channel"
+COUNTY = "urn:oid:2.16.840.1.113883.6.93"
+"""FIPS 6-4: state and county in five digits."""
 
 PHASE = f"{BASE}/NamingSystem/vaccination-phase"
 PHASE_VERSION = f"{BASE}/NamingSystem/vaccination-phase-version"
@@ -37,7 +41,7 @@ TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A code of one of our systems: its names by language and the codes around it."""
+    """A code of one of these systems: its names by language and the codes around it."""
 
     displays: Mapping[str, str]
     broader: frozenset[str]
@@ -45,7 +49,7 @@ class Term:
 
 
 def term(system: str, code: str) -> Term | None:
-    """The term, or None where the system is not ours or has no such code."""
+    """The term, or None where the system is none of these or has no such code."""
     return _terms(system).get(code)
 
 
@@ -84,10 +88,10 @@ def own_code(concept: Mapping[str, Any], system: str) -> str | None:
 @cache
 def _terms(system: str) -> Mapping[str, Term]:
     found: dict[str, Term] = {}
-    if system.startswith(f"{BASE}/CodeSystem/"):
-        path = files(__package__) / "data" / "codesystems" / f"{system.rpartition('/')[2]}.json"
-        if path.is_file():
-            _gather(json.parse(path.read_bytes())["concept"], frozenset(), found)
+    name = "county" if system == COUNTY else system.removeprefix(f"{BASE}/CodeSystem/")
+    path = files(__package__) / "data" / "codesystems" / f"{name}.json"
+    if re.fullmatch(r"[a-z-]+", name) and path.is_file():
+        _gather(json.parse(path.read_bytes())["concept"], frozenset(), found)
     return found
 
 

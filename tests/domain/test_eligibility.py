@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.domain.criteria import AgeRange, AnyCode, Criterion, Flag
-from fhir_server.domain.eligibility import Decision, decide
+from fhir_server.domain.combined import decide
+from fhir_server.domain.eligibility import Decision
 from fhir_server.domain.facts import BirthDate, Dose, Fact, Facts, Source, Value
 from fhir_server.domain.phases import Group, Policy, in_force
 
@@ -42,7 +43,7 @@ def asked(
     doses: tuple[Dose, ...] = (),
 ) -> Decision:
     known = [Fact(name, value, Source("self")) for name, value in answers.items()]
-    return decide(Facts.of(known, doses), plan, as_of)
+    return decide(Facts.of(known, doses), plan, as_of, None)
 
 
 def born(text: str) -> BirthDate:
@@ -148,7 +149,7 @@ def test_complete(doses: list[tuple[str, str]], status: str) -> None:
 
 def test_who_declined_is_opted_out_whatever_else_is_known() -> None:
     source = Source("self", "Consent/1")
-    decision = decide(Facts.of([], [Dose("212", date(2021, 1, 1))], source), PLAN, AS_OF)
+    decision = decide(Facts.of([], [Dose("212", date(2021, 1, 1))], source), PLAN, AS_OF, None)
     assert (decision.status, decision.reasons[0].source) == ("opted-out", source)
 
 

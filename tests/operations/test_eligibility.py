@@ -131,9 +131,16 @@ async def test_who_declines_is_opted_out_until_they_change_their_mind(client: ht
 
 async def test_policies_by_name_and_date(client: httpx.AsyncClient) -> None:
     person = await patient(client, "1945-01-01")
-    december = await ask(client, person, "2021-01-05")
-    assert (december["status"], "opensOn" in december) == ("needs-info", False)
+    december = await ask(client, person, "2021-01-03")
+    assert (december["status"], december["opensOn"]) == ("needs-info", "2021-01-04")
     assert december["group"]["reference"] == "Group/nc-2020-12-phase-1a-1/_history/1"
+    assert (december["policy"], december["jurisdiction"]) == ("nc-2020-12", "US-NC")
+    assert december["authority"] == "North Carolina Department of Health and Human Services"
+    opened = await ask(client, person, "2021-01-04")
+    assert (opened["status"], opened["group"]["reference"]) == (
+        "eligible",
+        "Group/nc-2020-12-phase-1b-group-1/_history/1",
+    )
     january = await ask(client, person, "2021-01-05", policy="nc-2021-01", jurisdiction="US-NC")
     assert january["status"] == "needs-info"
     assert january["opensOn"] == "2021-01-14"
@@ -145,6 +152,7 @@ async def test_opening_a_phase_is_a_put_and_takes_effect_at_once(client: httpx.A
     for identifier in own["identifier"]:
         if identifier["system"] != vocabulary.PHASE_VERSION:
             identifier["value"] = f"test-own-plan{'-elders' if identifier['system'] == vocabulary.PHASE else ''}"
+    del own["characteristic"][0]["period"]
     person = await patient(client, "1945-01-01")
     assert (await client.put(f"Group/{own['id']}", json=own)).status_code == 201
     assert (await ask(client, person, "2021-01-05", policy="test-own-plan"))["status"] == "not-yet"
