@@ -7,7 +7,7 @@ bits, it knows no `zip` for signatures, and with its header registry each operat
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 from smart_health_cards import base64url, strict_json
 from smart_health_cards.error import CardError
@@ -60,16 +60,16 @@ def split(text: str) -> Parts:
     parts = text.split(".")
     if len(parts) != 3:
         raise CardError("jws-not-compact", "This is not a SMART Health Card: a card has three parts joined by dots.")
-    header = strict_json.parse(base64url.decode(parts[0]), "The header")
     return Parts(
-        kid=_kid(header),
+        kid=_known(parts[0]) if len(parts[0]) <= _USUAL_HEADER else _kid(parts[0]),
         payload=base64url.decode(parts[1]),
         signature=base64url.decode(parts[2]),
         signing_input=f"{parts[0]}.{parts[1]}".encode(),
     )
 
 
-def _kid(header: dict[str, Any]) -> str:
+def _kid(encoded: str) -> str:
+    header = strict_json.parse(base64url.decode(encoded), "The header")
     algorithm, kid = header.get("alg"), header.get("kid")
     if isinstance(algorithm, str) and algorithm.lower() == "none":
         raise CardError("alg-none", "The card says it is not signed (alg none).")
@@ -82,3 +82,8 @@ def _kid(header: dict[str, Any]) -> str:
     if "crit" in header or "b64" in header:
         raise CardError("header-extension", "The header asks for a JWS extension, which cards never use.")
     return kid
+
+
+_USUAL_HEADER = 200
+# All cards of a key have the same header, so it is read once.
+_known = lru_cache(256)(_kid)

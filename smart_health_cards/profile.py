@@ -215,9 +215,9 @@ def _not_minified(resource: Mapping[str, Any], place: str) -> Iterator[Finding]:
     if "meta" in resource:
         yield from _meta(resource["meta"], f"{place}.meta")
     for element, value in resource.items():
-        if isinstance(value, str):
+        if not isinstance(value, dict | list):
             continue
-        for concept in objects(value if isinstance(value, list) else [value]):
+        for concept in objects(value) if isinstance(value, list) else (value,):
             if "coding" not in concept:
                 continue
             if "text" in concept or any("display" in coding for coding in objects(concept["coding"])):

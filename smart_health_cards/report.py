@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from smart_health_cards.shape import is_text, members, objects
 
-__all__ = ["CHECKS", "Check", "Content", "Dose", "Report", "Status", "Verdict", "content"]
+__all__ = ["CHECKS", "Check", "Content", "Dose", "Report", "Status", "Verdict", "bundle"]
 
 Check = Literal["format", "signature", "validity", "revocation", "trust", "profile"]
 Status = Literal["pass", "warning", "unknown", "fail"]
@@ -60,11 +60,24 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The six verdicts on one card, in the order of CHECKS, and its content where the format could be read."""
+    """The six verdicts on one card, in the order of CHECKS, and its claims where the format could be read.
+
+    `issuer_name` is what the trust list calls the issuer.
+    """
 
     verdicts: tuple[Verdict, ...]
-    content: Content | None = None
-    bundle: Mapping[str, Any] | None = None
+    claims: Mapping[str, Any] | None = None
+    issuer_name: str | None = None
+
+    @property
+    def bundle(self) -> Mapping[str, Any] | None:
+        """The card's FHIR Bundle."""
+        return None if self.claims is None else bundle(self.claims)
+
+    @property
+    def content(self) -> Content | None:
+        """What the card says, for display; read anew each time, for most verifiers only ask whether it is accepted."""
+        return None if self.claims is None else _content(self.claims, self.issuer_name)
 
     @property
     def accepted(self) -> bool:
@@ -80,9 +93,15 @@ class Report:
         return next(verdict for verdict in self.verdicts if verdict.check == check)
 
 
-def content(claims: Mapping[str, Any], bundle: Mapping[str, Any], issuer_name: str | None) -> Content:
-    """What the claims say. They are well-formed; of what stands in the Bundle, only what can be shown is taken."""
-    resources = [members(entry.get("resource")) for entry in objects(bundle.get("entry"))]
+def bundle(claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The FHIR Bundle of well-formed claims."""
+    found: Mapping[str, Any] = claims["vc"]["credentialSubject"]["fhirBundle"]
+    return found
+
+
+def _content(claims: Mapping[str, Any], issuer_name: str | None) -> Content:
+    # The claims are well-formed; of what stands in the Bundle, only what can be shown is taken.
+    resources = [members(entry.get("resource")) for entry in objects(bundle(claims).get("entry"))]
     patient = next((found for found in resources if found.get("resourceType") == "Patient"), {})
     return Content(
         iss=claims["iss"],

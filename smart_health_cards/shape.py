@@ -17,6 +17,11 @@ def objects(value: object) -> list[dict[str, Any]]:
     """The items of an array, each as an object; none when it is no array."""
     if not isinstance(value, list):
         return []
+    for item in value:
+        if not isinstance(item, dict):
+            break
+    else:
+        return value
     return [item if isinstance(item, dict) else {} for item in value]
 
 

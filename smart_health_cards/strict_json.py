@@ -24,7 +24,7 @@ def parse(data: bytes, what: str) -> dict[str, Any]:
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise CardError("json-bom", f"{what} begins with a byte order mark.")
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise CardError("json-invalid", f"{what} is not well-formed JSON.") from None
     if not isinstance(value, dict):
@@ -43,3 +43,6 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(literal: str) -> NoReturn:
     raise ValueError(literal)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -12,7 +12,7 @@ from smart_health_cards.card import HEALTH_CARD
 from smart_health_cards.directory import TrustedIssuer, TrustedKey, TrustList
 from smart_health_cards.error import CardError
 from smart_health_cards.issuer import check_iss, is_loopback
-from smart_health_cards.report import CHECKS, Report, Status, Verdict, content
+from smart_health_cards.report import CHECKS, Report, Status, Verdict, bundle
 from smart_health_cards.revocation import is_rid
 from smart_health_cards.shape import members
 
@@ -45,21 +45,20 @@ def _report(text: str, trust: TrustList, at: float, leeway: int) -> Report:
     try:
         parts = jws.split(text)
         claims = payload.unpack(parts.payload)
-        bundle = _check_claims(claims, trust)
+        _check_claims(claims, trust)
     except CardError as error:
         return _unreadable(error)
     issuer = trust.issuers.get(claims["iss"])
     key = issuer.keys.get(parts.kid) if issuer is not None else None
-    shown = content(claims, bundle, issuer.name if issuer is not None else None)
     verdicts = (
         Verdict("format", "pass", "well-formed", "The card is well-formed."),
         _signature(parts, issuer, key),
         _validity(claims, at, leeway),
         _revocation(claims, key),
         _trust(issuer),
-        _profile(bundle),
+        _profile(bundle(claims)),
     )
-    return Report(verdicts, shown, bundle)
+    return Report(verdicts, claims, issuer.name if issuer is not None else None)
 
 
 def _unreadable(error: CardError) -> Report:
@@ -68,8 +67,8 @@ def _unreadable(error: CardError) -> Report:
     return Report((Verdict("format", "fail", error.code, error.text), *rest))
 
 
-def _check_claims(claims: Mapping[str, Any], trust: TrustList) -> Mapping[str, Any]:
-    """The FHIR Bundle of well-formed claims; CardError names the claim that is not."""
+def _check_claims(claims: Mapping[str, Any], trust: TrustList) -> None:
+    """CardError names the first claim that is not well-formed."""
     iss = claims.get("iss")
     # A development server's own cards: accepted only where somebody put its keys on the list by hand.
     if not (isinstance(iss, str) and is_loopback(iss) and iss in trust.issuers):
@@ -84,12 +83,10 @@ def _check_claims(claims: Mapping[str, Any], trust: TrustList) -> Mapping[str, A
         raise CardError("type-not-health-card", "The signed content does not call itself a SMART Health Card.")
     if not isinstance(subject.get("fhirVersion"), str):
         raise CardError("fhir-version-missing", "The card does not say which version of FHIR it uses.")
-    bundle = subject.get("fhirBundle")
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+    if members(subject.get("fhirBundle")).get("resourceType") != "Bundle":
         raise CardError("fhir-bundle-missing", "The card holds no FHIR Bundle.")
     if "rid" in vc and not is_rid(vc["rid"]):
         raise CardError("rid-malformed", "The card's revocation identifier is malformed.")
-    return bundle
 
 
 def _seconds(claims: Mapping[str, Any], claim: str) -> None:
@@ -153,9 +150,9 @@ def _trust(issuer: TrustedIssuer | None) -> Verdict:
     return Verdict("trust", "pass", "issuer-trusted", "The issuer is trusted.")
 
 
-def _profile(bundle: Mapping[str, Any]) -> Verdict:
-    findings = profile.check(bundle)
-    if bundle.get("type") == "document" or any(finding.code == "no-immunization" for finding in findings):
+def _profile(found: Mapping[str, Any]) -> Verdict:
+    findings = profile.check(found)
+    if found.get("type") == "document" or any(finding.code == "no-immunization" for finding in findings):
         return Verdict("profile", "unknown", "not-a-vaccination-card", "The card is not one of vaccinations.")
     breaches = [finding for finding in findings if finding.severity == "error"]
     for finding in sorted(breaches, key=lambda finding: finding.code not in _MISLEADING):

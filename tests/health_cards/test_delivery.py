@@ -12,7 +12,7 @@ from fhir_server.domain.sentences import LANGUAGES, sentence
 from fhir_server.http.card_face import Face, face
 from fhir_server.http.card_page import HEADERS, page
 from fhir_server.http.card_pdf import pdf
-from smart_health_cards import Content, Dose, Report, Verdict, read_picture
+from smart_health_cards import Report, Verdict, read_picture
 from terminology import codes
 from tests.health_cards.conftest import People, dose, until
 
@@ -72,9 +72,19 @@ def report(name: str = "Ana Peña", vaccine: str = "208", **more: Any) -> Report
         Verdict(check, "pass", "fine", "")
         for check in ("format", "signature", "validity", "revocation", "trust", "profile")
     )
-    given = Dose("completed", "http://hl7.org/fhir/sid/cvx", vaccine, "2021-01", more.get("lot"), more.get("by"), True)
-    content = Content("https://e.org/shc", None, 1_720_000_000, 1_800_000_000, (), name, None, (given,))
-    return Report(verdicts, content)
+    given = {
+        "resourceType": "Immunization",
+        "status": "completed",
+        "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": vaccine}]},
+        "occurrenceDateTime": "2021-01",
+        "lotNumber": more.get("lot"),
+        "performer": [{"actor": {"display": more.get("by")}}],
+        "isSubpotent": True,
+    }
+    patient = {"resourceType": "Patient", "name": [{"text": name}]}
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": patient}, {"resource": given}]}
+    claims = {"iss": "https://e.org/shc", "nbf": 1_720_000_000, "exp": 1_800_000_000}
+    return Report(verdicts, claims | {"vc": {"type": [], "credentialSubject": {"fhirBundle": bundle}}})
 
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'&lt;"
