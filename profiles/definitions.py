@@ -26,6 +26,7 @@ __all__ = [
     "child",
     "children",
     "elements",
+    "extensible",
     "invariants",
     "narrative",
     "patterns",
@@ -157,6 +158,12 @@ def value_set(url: str) -> ValueSet | None:
 
 
 @cache
+def extensible(path: str) -> Mapping[str, str]:
+    """Element name -> canonical of the value set it is bound to as extensible, for the children of a path."""
+    return MappingProxyType(_extensible().get(path, {}))
+
+
+@cache
 def invariants() -> Mapping[tuple[str, str], Invariant]:
     """Every invariant of R4 by (key, path): 239 of them."""
     return MappingProxyType({(row[0], row[1]): Invariant(*row) for row in _read("invariants.json.gz")})
@@ -179,6 +186,12 @@ def narrative() -> tuple[frozenset[str], frozenset[str]]:
 def _rows() -> dict[str, list[list[Any]]]:
     rows: dict[str, list[list[Any]]] = _read("elements.json.gz")
     return rows
+
+
+@cache
+def _extensible() -> dict[str, dict[str, str]]:
+    bound: dict[str, dict[str, str]] = _read("extensible.json.gz")
+    return bound
 
 
 @cache

@@ -6,11 +6,20 @@ https://hl7.org/fhir/R4/downloads.html
 import argparse
 from pathlib import Path
 
-from tools.definitions import compartments, elements, invariants, manifest, narrative, search_parameters, value_sets
+from tools.definitions import (
+    bindings,
+    compartments,
+    elements,
+    invariants,
+    manifest,
+    narrative,
+    search_parameters,
+    value_sets,
+)
 from tools.definitions.package import Package, fetch, find, load
 from tools.definitions.table import same
 
-GENERATORS = (manifest, elements, invariants, value_sets, narrative, search_parameters, compartments)
+GENERATORS = (manifest, elements, bindings, invariants, value_sets, narrative, search_parameters, compartments)
 
 
 def generate(package: Package) -> dict[Path, bytes]:

@@ -1,14 +1,8 @@
-"""Makes terminology/data from CDC's code sets: CVX, MVX, NDC and the COVID-19 products.
+"""CDC's code sets: CVX, MVX, NDC and the COVID-19 products.
 
 https://www2.cdc.gov/vaccines/iis/iisstandards/vaccines.asp
-
-    python -m tools.terminology FOLDER [--into terminology/data]
-
-FOLDER holds cvx.xml, mvx.xml, ndc_unit_of_use.xml, ndc_unit_of_sale.xml and covid_cvx.csv (see terminology/SOURCES.md).
-The same input gives the same bytes.
 """
 
-import argparse
 import csv
 import hashlib
 import json
@@ -35,13 +29,13 @@ CORRECTIONS: dict[str, dict[str, list[str]]] = {
 """Members of an NDC's entry that replace what the source says."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--into", type=Path, default=Path(__file__).parent.parent / "terminology" / "data")
-    arguments = parser.parse_args()
-    for name, content in tables(arguments.folder).items():
-        (arguments.into / name).write_bytes(content)
+LABELLED = {
+    "207": (144, None), "208": (144, None), "211": (144, None), "212": (216, None), "217": (144, None),
+    "218": (60, 143), "219": (6, 59), "221": (72, None), "227": (72, 143), "228": (6, 71), "229": (72, None),
+    "230": (6, 71), "300": (144, None), "301": (60, 143), "302": (6, 59), "308": (6, 59), "309": (144, None),
+    "310": (60, 143), "311": (6, 143), "312": (144, None), "313": (144, None), "334": (144, None),
+}  # fmt: skip
+"""First and last month of age each COVID-19 product is labelled for; the source's own ages leave a margin around it."""
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -73,6 +67,7 @@ def _cvx(code: ElementTree.Element, covid: dict[str, dict[str, str]]) -> dict[st
         "kind": KINDS[_text(code, "concept-type")],
         "groups": _links(code, "VACCINE_GROUP"),
         **_window(code),
+        **_ages(code),
     }
     if _text(code, "code-status/status") != "Valid":
         entry["invalid"] = True
@@ -101,6 +96,14 @@ def _window(code: ElementTree.Element) -> dict[str, str]:
     return {name: f"{day[:4]}-{day[4:6]}-{day[6:]}" for name, day in found.items() if re.fullmatch(r"\d{8}", day)}
 
 
+def _ages(code: ElementTree.Element) -> dict[str, list[int | None]]:
+    """`months`: the first and the last completed month of age for use, each null where none is known."""
+    texts = [_text(code, "use-age/not-before-month"), _text(code, "use-age/not-after-month")]
+    months = [int(text) if text.isdigit() and int(text) < _LIFETIME else None for text in texts]
+    months = list(LABELLED.get(_text(code, "value"), months))
+    return {"months": months} if any(months) else {}
+
+
 def _links(code: ElementTree.Element, codeset: str) -> list[str]:
     return [_clean(link.text) for link in code.iterfind("reference/link-to") if link.get("codeset") == codeset]
 
@@ -112,6 +115,10 @@ def _codes(path: Path) -> list[ElementTree.Element]:
 
 def _text(element: ElementTree.Element, path: str) -> str:
     return _clean(element.findtext(path))
+
+
+_LIFETIME = 1440
+"""Months; the source writes it where there is no upper age."""
 
 
 def _clean(text: str | None) -> str:
