@@ -11,17 +11,28 @@ from json import loads
 from typing import Any
 
 from terminology import ndc
+from terminology.errors import UnknownCodeError, UnknownSystemError
 from terminology.systems import CVX, MVX, NDC, preferred
 
+__all__ = [
+    "COVID_19",
+    "Concept",
+    "Product",
+    "UnknownCodeError",
+    "UnknownSystemError",
+    "cvx_code",
+    "is_covid_vaccine",
+    "is_unspecified",
+    "is_vaccine",
+    "lookup",
+    "mvx_code",
+    "normal_ndc",
+    "product",
+    "table",
+    "vaccine_groups",
+]
+
 COVID_19 = "COVID-19"
-
-
-class UnknownSystemError(LookupError):
-    """A code system this library does not hold."""
-
-
-class UnknownCodeError(LookupError):
-    """A code that is not in its system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ def lookup(system: str, code: str) -> Concept:
         raise UnknownSystemError(f"the code system {system!r} is not held here")
     name, normalise = held
     found = normalise(code)
-    entry = _table(name).get(found) if found is not None else None
+    entry = table(name).get(found) if found is not None else None
     if found is None or entry is None:
         raise UnknownCodeError(f"{code!r} is not a code of {system}")
     active = "to" not in entry and not entry.get("invalid", False)
@@ -65,13 +76,13 @@ def lookup(system: str, code: str) -> Concept:
 
 def vaccine_groups(cvx: str) -> tuple[str, ...]:
     """CDC's vaccine groups of a CVX code, several for a combination; empty for what is no vaccine or unknown."""
-    entry = _table("cvx").get(_cvx(cvx))
+    entry = table("cvx").get(cvx_code(cvx))
     return tuple(entry["groups"]) if entry else ()
 
 
 def is_vaccine(cvx: str) -> bool:
     """Whether a CVX code names a vaccine: not immune globulins, tests, or `no vaccine administered`."""
-    entry = _table("cvx").get(_cvx(cvx))
+    entry = table("cvx").get(cvx_code(cvx))
     return entry is not None and entry["kind"] != "non-vaccine"
 
 
@@ -82,41 +93,43 @@ def is_covid_vaccine(cvx: str) -> bool:
 
 def is_unspecified(cvx: str) -> bool:
     """Whether a CVX code says the disease but not the product: fit for history, never for an administered dose."""
-    entry = _table("cvx").get(_cvx(cvx))
-    return entry is not None and (entry["kind"] == "unspecified" or _cvx(cvx) in _UNKNOWN_PRODUCT)
+    entry = table("cvx").get(cvx_code(cvx))
+    return entry is not None and (entry["kind"] == "unspecified" or cvx_code(cvx) in _UNKNOWN_PRODUCT)
 
 
 def product(code: str) -> Product:
     """What an NDC in any spelling stands for. UnknownCodeError."""
     concept = lookup(NDC, code)
-    entry = _table("ndc")[concept.code]
+    entry = table("ndc")[concept.code]
     return Product(concept.code, concept.display, tuple(entry["cvx"]), tuple(entry["mvx"]), tuple(entry["units"]))
 
 
 def normal_ndc(code: str) -> str | None:
     """The NDC as it is stored (11 digits, 5-4-2), known here or not; None where the text is no NDC or ambiguous."""
-    return ndc.normalise(code, _table("ndc"))
+    return ndc.normalise(code, table("ndc"))
 
 
-def _cvx(code: str) -> str:
-    # Senders drop the leading zero of 01 to 09.
+def cvx_code(code: str) -> str:
+    """A CVX code as it is stored: senders drop the leading zero of 01 to 09."""
     code = code.strip()
     return f"0{code}" if len(code) == 1 else code
 
 
-def _mvx(code: str) -> str:
+def mvx_code(code: str) -> str:
+    """An MVX code as it is stored: in capitals."""
     return code.strip().upper()
 
 
 @cache
-def _table(name: str) -> Mapping[str, Mapping[str, Any]]:
+def table(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """One of CDC's tables, `cvx`, `mvx` or `ndc`: entries by code, as SOURCES.md describes them."""
     table: dict[str, dict[str, Any]] = loads((files("terminology") / "data" / f"{name}.json").read_bytes())
     return table
 
 
 _SYSTEMS: Mapping[str, tuple[str, Callable[[str], str | None]]] = {
-    CVX: ("cvx", _cvx),
-    MVX: ("mvx", _mvx),
+    CVX: ("cvx", cvx_code),
+    MVX: ("mvx", mvx_code),
     NDC: ("ndc", normal_ndc),
 }
 

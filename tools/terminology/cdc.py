@@ -132,7 +132,3 @@ def _lines(entries: dict[str, Any]) -> bytes:
         for key in sorted(entries)
     )
     return ("{\n" + ",\n".join(rows) + "\n}\n").encode()
-
-
-if __name__ == "__main__":
-    main()
