@@ -18,7 +18,7 @@ VERSION = 1
 """Of the code that makes keys, ranges and sort keys. Raise it with every change after which the same resource and the
 same table give other entries: all of them are then made again (a test compares entries with those of this version)."""
 
-ACCESS_VERSION = 1
+ACCESS_VERSION = 2
 """Of the code that finds out whose compartment a resource is in, and which organizations and labels it has."""
 
 _NOT_INDEXED = ("_id", "_lastUpdated")

@@ -17,7 +17,7 @@ from fhir_server.fhir.satisfies import satisfies
 
 __all__ = ["Entries", "Span", "entries", "satisfies"]
 
-OWNERS = ("managingOrganization", "serviceProvider", "custodian", "organization", "partOf", "performer", "owner")
+OWNERS = ("managingOrganization", "managingEntity", "serviceProvider", "custodian", "organization", "partOf", "performer", "owner")
 """Members of a resource whose Organizations own it, directly or as their `actor`."""
 
 SORT_LENGTH = 100

@@ -7,16 +7,18 @@ one outbox document that names every change in order. All changes of a commit ca
 version they replace. Versions are compared and set, never locked.
 """
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pymongo import ReplaceOne
+from pymongo.errors import PyMongoError
 
-from fhir_server.caller import Predicate
+from fhir_server.caller import Predicate, to
 from fhir_server.fhir.outcome import refuse
-from fhir_server.store import claims, failures
+from fhir_server.store import claims, failures, relations
 from fhir_server.store.claims import Conditional, LostClaim, Ticket
 from fhir_server.store.database import Conflict, Database
 from fhir_server.store.documents import version_key
@@ -25,6 +27,8 @@ from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Sto
 from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
 from fhir_server.store.versions import Versions, load
+
+_log = logging.getLogger(__name__)
 
 Also = Callable[[Session], Awaitable[None]]
 NOTHING_ELSE: Mapping[int, Also] = MappingProxyType({})
@@ -57,9 +61,11 @@ class Commit:
                 return [matched[number] for number in range(len(writes))]
             attempt = _Attempt(self.database, self.search, predicate, writes, also, tickets, matched)
             try:
-                return await self.database.transaction(attempt.run, self._landed)
+                committed = await self.database.transaction(attempt.run, self._landed)
             except LostClaim:
                 continue
+            await self._open(attempt.widened)
+            return committed
         raise failures.contended()
 
     async def _look(
@@ -69,13 +75,21 @@ class Commit:
         wanted = _conditional(writes)
         if not wanted:
             return {}, {}
-        found = await claims.look(self.database, self.search, predicate, wanted)
+        found = await claims.look(self.database, self.search, to(predicate, "s"), wanted)
         tickets = {number: each for number, each in found.items() if isinstance(each, Ticket)}
         if any(wanted[number][0].must_create for number in found.keys() - tickets.keys()):
             raise ClaimTaken
         return tickets, {
             number: Committed(each, "matched") for number, each in found.items() if isinstance(each, Stored)
         }
+
+    async def _open(self, patients: set[str]) -> None:
+        """Give what was stored before about these patients the keys of their new relationships. What fails here is
+        done later (relations.finish): the write itself is stored."""
+        try:
+            await relations.sweep(self.database, patients)
+        except PyMongoError as error:
+            _log.warning("relationships wait for the database: %s", type(error).__name__)
 
     async def _landed(self, results: list[Committed]) -> bool:
         """Whether a commit whose reply was lost is stored: its first change is there, with its very instant."""
@@ -103,14 +117,19 @@ class _Attempt:
     also: Mapping[int, Also]
     tickets: dict[int, Ticket]
     matched: dict[int, Committed]
+    widened: set[str] = field(default_factory=set)
+    """After a run: the patients with whom something was stored before that others may see now."""
 
     async def run(self, session: Session) -> list[Committed]:
         if self.tickets:
             wanted = _conditional(self.writes)
-            await claims.take(self.database, self.search, session, self.predicate, wanted, self.tickets)
+            await claims.take(self.database, self.search, session, to(self.predicate, "s"), wanted, self.tickets)
         open_writes = [write for number, write in enumerate(self.writes) if number not in self.matched]
         before = await load(self.database, session, open_writes)
-        versions = Versions(before, self.predicate, before.instant(self.database.clock()))
+        instant = before.instant(self.database.clock())
+        ties = await relations.load(self.database, session, before.patients(open_writes), instant)
+        versions = Versions(before, self.predicate, instant, ties)
+        versions.register(open_writes)
         results = [
             self.matched[number] if number in self.matched else versions.add(write)
             for number, write in enumerate(self.writes)
@@ -119,7 +138,11 @@ class _Attempt:
             if results[number].changed:
                 await act(session)
         if versions.changes:
+            versions.complete()
+            await relations.keep(self.database, session, ties)
             await self._store(session, versions)
+        self.widened.clear()
+        self.widened.update(ties.widened)
         return results
 
     async def _store(self, session: Session, versions: Versions) -> None:

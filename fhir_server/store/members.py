@@ -11,7 +11,7 @@ members: those have periods of their own.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from fhir_server.caller import Predicate
+from fhir_server.caller import Access, Predicate, Verb
 from fhir_server.fhir import json
 from fhir_server.fhir.condition import EVERYTHING, All, Condition, Keys, Not
 from fhir_server.fhir.condition import Any as AnyOf
@@ -133,11 +133,22 @@ class Members:
 
     async def within(self, predicate: Predicate) -> Predicate:
         """The predicate, deciding on large Groups by their members, too."""
+        if isinstance(predicate, Access):
+            return await self._within(predicate)
         before = predicate("Group")
         if before == EVERYTHING:
             return predicate
         resolved = await self.resolved(before)
         return lambda resource_type: resolved if resource_type == "Group" else predicate(resource_type)
+
+    async def _within(self, access: Access) -> Access:
+        verbs: tuple[Verb | None, ...] = (None, "c", "r", "u", "d", "s")
+        found = {verb: access.rules(verb, "Group") for verb in verbs}
+        resolved = {verb: None if each is None else await self.resolved(each) for verb, each in found.items()}
+        if resolved == found:
+            return access
+        rules = access.rules
+        return replace(access, rules=lambda verb, each: resolved[verb] if each == "Group" else rules(verb, each))
 
     async def _prepare(self, prepared: Prepared, number: int, write: Write) -> None:
         body = None if isinstance(write, Delete) else group.take_apart(write.body)

@@ -15,6 +15,7 @@ from pymongo import UpdateOne
 from fhir_server.fhir import edition, json
 from fhir_server.fhir.index import Entries, entries
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.fhir.relations import BY, SEES
 from fhir_server.store import group
 from fhir_server.store.built import META, Built, record_id
 from fhir_server.store.database import Database
@@ -104,7 +105,7 @@ class Reindex:
         while True:
             skipped = [each.partition("/")[2] for each in self.failed if each.startswith(f"{resource_type}/")]
             rest: Match = {"ix": {"$ne": ix}, "_id": {"$nin": skipped}} if skipped else {"ix": {"$ne": ix}}
-            keep: Match = {"vid": 1, "raw": 1, **({"tk": 1} if resource_type == "Group" else {})}
+            keep: Match = {"vid": 1, "raw": 1, "org": 1, **({"tk": 1} if resource_type == "Group" else {})}
             async with self.database.reading():
                 stages: list[Match] = [{"$match": window}, {"$match": rest}, {"$limit": limit}, {"$project": keep}]
                 rows = await self.database.rows(resource_type, stages)
@@ -129,6 +130,7 @@ class Reindex:
             return []
         if resource_type == "Group":
             found = await self._pointing(row, found)
+        found.org += [key for key in row["org"] if key.startswith((SEES, BY))]
         where = {"_id": row["_id"], "vid": row["vid"]}
         return [UpdateOne(where, {"$set": indexed(found)})]
 

@@ -50,6 +50,7 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "grants": (("s",), ("c",), ("exp",)),
     "passing": (("exp",),),
     "meta": (),
+    "relations": (("due",),),
 }
 ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})
 

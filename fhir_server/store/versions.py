@@ -5,14 +5,15 @@ https://hl7.org/fhir/R4/http.html#versions
 No database calls but the one that loads that state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fhir_server.caller import Predicate
+from fhir_server.caller import Access, Predicate, Verb, to
 from fhir_server.fhir import json
-from fhir_server.fhir.condition import EVERYTHING
+from fhir_server.fhir.condition import EVERYTHING, Condition
 from fhir_server.fhir.index import Entries, satisfies
 from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.fhir.relations import BY, wrote
 from fhir_server.store.database import Database
 from fhir_server.store.documents import current, entries_of, stored, superseded, tombstone
 from fhir_server.store.driver import Document, Session
@@ -20,6 +21,7 @@ from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE
 from fhir_server.store.reads import absent, gone
 from fhir_server.store.records import Committed, Create, Delete, Method, Stored, Update, Write
+from fhir_server.store.relations import TIED, Ties
 from fhir_server.store.schema import history_of
 
 LARGEST = 8_000_000
@@ -40,6 +42,18 @@ class Before:
         """Microseconds: now, but later than every version that will be replaced, whatever the clocks say."""
         latest = max((each["lu"] for each in (*self.documents.values(), *self.tombstones.values())), default=0)
         return max(clock, int(latest) + 1)
+
+    def patients(self, writes: Iterable[Write]) -> set[str]:
+        """Whom these writes are about, or what they replace was. Of a roster only those who join it."""
+        found: set[str] = set()
+        for write in writes:
+            old = self.documents.get((write.type, write.id))
+            held = set(old["pt"]) if old is not None else set()
+            if write.type in TIED:
+                found |= held
+            if not isinstance(write, Delete) and (write.type in TIED or write.type == "Group"):
+                found |= set(write.entries.pt) - (held if write.type == "Group" else set())
+        return found
 
 
 async def load(database: Database, session: Session, writes: Iterable[Write]) -> Before:
@@ -91,10 +105,28 @@ class Versions:
     before: Before
     predicate: Predicate
     updated: int
+    ties: Ties
     inserts: dict[str, list[Document]] = field(default_factory=dict)
     replaces: dict[str, list[Document]] = field(default_factory=dict)
     deletes: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     changes: list[list[str | int]] = field(default_factory=list)
+    written: list[tuple[str, str, Entries, list[str]]] = field(default_factory=list)
+    """Type, id and entries of the new versions, and whom their last ones were about."""
+
+    def register(self, writes: Iterable[Write]) -> None:
+        """Note who registers the Patients that come new, before anything else is looked at."""
+        for write in writes:
+            if write.type == "Patient" and not isinstance(write, Delete) and (write.type, write.id) not in self.known:
+                owners = [key.removeprefix("Organization/") for key in write.entries.org if key.startswith("Organiz")]
+                self.ties.register(f"Patient/{write.id}", owners, self._organization)
+
+    def complete(self) -> None:
+        """Learn what the new versions show, and give all of them the keys that come of it."""
+        for resource_type, id, entries, before in self.written:
+            self.ties.learn(resource_type, id, entries, before)
+        for resource_type in TIED & {*self.inserts, *self.replaces}:
+            for document in (*self.inserts.get(resource_type, ()), *self.replaces.get(resource_type, ())):
+                document["org"] = self.ties.stamped(resource_type, document)
 
     def add(self, write: Write) -> Committed:
         """What this write comes to. FhirError 403, 404, 410, 412 or 413 where it is not to be."""
@@ -113,14 +145,15 @@ class Versions:
             _require_version(write, old["vid"])
             if not write.may_replace:
                 raise _present(write)
-            version = self._stamped(write, old["vid"] + 1, write.method)
+            self._require_allowed("u", write, old)
+            version = self._stamped(write, old["vid"] + 1, write.method, old)
             self.replaces.setdefault(write.type, []).append(current(version, write.entries))
             self._keep(write.type, superseded(old))
             return Committed(version, "updated")
         grave = self.before.tombstones.get((write.type, write.id))
         if write.expected is not None:
             raise stale(write.type, write.id, write.expected, None)
-        if not write.may_create:
+        if not write.may_create or not self._may_place(write.type):
             raise gone(write.type, write.id) if self._may_know(write, grave) else absent(write.type, write.id)
         return Committed(self._first(write, grave["vid"] + 1 if grave is not None else 1, write.method), "created")
 
@@ -131,6 +164,8 @@ class Versions:
                 raise stale(write.type, write.id, write.expected, None)
             return Committed(None, "unchanged")
         _require_version(write, old["vid"])
+        self._require_allowed("d", write, old)
+        self.ties.forget(write.type, write.id, old["pt"])
         grave = tombstone(old, old["vid"] + 1, self.updated)
         self._keep(write.type, superseded(old))
         self._keep(write.type, grave)
@@ -144,8 +179,13 @@ class Versions:
         self.inserts.setdefault(write.type, []).append(current(version, write.entries))
         return version
 
-    def _stamped(self, write: Create | Update, number: int, method: Method) -> Stored:
-        self._require_within_reach(write.type, write.id, write.entries)
+    def _stamped(self, write: Create | Update, number: int, method: Method, old: Document | None = None) -> Stored:
+        held = old["org"] if old is not None else [wrote(self._organization)] if self._organization else []
+        self.ties.stamp(write.type, write.entries, [key for key in held if key.startswith(BY)])
+        self._require_within_reach("c" if old is None else "u", write)
+        before = old["pt"] if old is not None else []
+        self.ties.forget(write.type, write.id, set(before) - set(write.entries.pt))
+        self.written.append((write.type, write.id, write.entries, before))
         raw = json.stamp(write.body, write.id, number, self.updated)
         if len(raw) > LARGEST:
             text = f"A resource of {len(raw):,} bytes is too large; {LARGEST:,} are possible."
@@ -161,8 +201,7 @@ class Versions:
         self.changes.append([version.type, version.id, version.version, version.method])
 
     def _is_visible(self, write: Update | Delete, document: Document) -> bool:
-        condition = self.predicate(write.type)
-        return condition == EVERYTHING or satisfies(entries_of(document), write.id, document["lu"], condition)
+        return _holds(to(self.predicate, None)(write.type), write.id, entries_of(document), int(document["lu"]))
 
     def _may_know(self, write: Update, grave: Document | None) -> bool:
         return grave is not None and self._is_visible(write, grave)
@@ -171,12 +210,49 @@ class Versions:
         if not self._is_visible(write, document):
             raise absent(write.type, write.id)
 
-    def _require_within_reach(self, resource_type: str, id: str, entries: Entries) -> None:
+    def _require_allowed(self, verb: Verb, write: Update | Delete, old: Document) -> None:
+        """What one may see one need not be allowed to change."""
+        if not _holds(to(self.predicate, verb)(write.type), write.id, entries_of(old), int(old["lu"])):
+            text = (
+                f"{write.type}/{write.id} may be changed by who submitted it, or by a steward of the registry. "
+                "To propose a correction, create a Task with the resource as its focus."
+            )
+            raise refuse(403, "forbidden", "not-submitter", text, write.type)
+
+    def _require_within_reach(self, verb: Verb, write: Create | Update) -> None:
         """Nobody writes a resource that would then not exist for them: into another's compartment, say."""
-        condition = self.predicate(resource_type)
-        if condition != EVERYTHING and not satisfies(entries, id, self.updated, condition):
-            text = f"You may not store this {resource_type}: it would belong to somebody beyond your access."
-            raise refuse(403, "forbidden", "beyond-access", text, resource_type)
+        allowed = _holds(to(self.predicate, verb)(write.type), write.id, write.entries, self.updated)
+        if not allowed or self._strangers(write):
+            text = f"You may not store this {write.type}: it would belong to somebody beyond your access."
+            raise refuse(403, "forbidden", "beyond-access", text, write.type)
+
+    def _strangers(self, write: Create | Update) -> set[str]:
+        """Those whom the resource is about, and the caller has nothing to do with."""
+        access = self.predicate
+        if not isinstance(access, Access) or (access.patients is None and not access.organization):
+            return set()
+        known = access.patients or frozenset()
+        others = {patient for patient in write.entries.pt if patient not in known}
+        if access.organization:
+            return {patient for patient in others if not self.ties.is_tied(patient, access.organization)}
+        return others
+
+    def _may_place(self, resource_type: str) -> bool:
+        """Whether an update may create: it would tell whether there is a resource that the caller may not see."""
+        return not isinstance(self.predicate, Access) or resource_type in self.predicate.places
+
+    @property
+    def _organization(self) -> str:
+        return self.predicate.organization if isinstance(self.predicate, Access) else ""
+
+    @property
+    def known(self) -> Container[Target]:
+        """What is there already."""
+        return self.before.documents
+
+
+def _holds(condition: Condition, id: str, entries: Entries, updated: int) -> bool:
+    return condition == EVERYTHING or satisfies(entries, id, updated, condition)
 
 
 def _require_version(write: Update | Delete, version: int) -> None:
