@@ -10,12 +10,12 @@ process that knows the token. Its end is looked at every time.
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fhir_server.caller import Caller
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.store.grants import Grant, Grants
+from fhir_server.store.grants import Access, Grant, Grants
 
 TRUST_SECONDS = 2
 _MOST_KNOWN = 20_000
@@ -91,8 +91,10 @@ class Tokens:
 
     async def _own(self, token: str) -> tuple[Caller, int] | None:
         grant = await self.grants.find(grant_of(token))
-        until = None if grant is None else access_end(grant, token)
-        return None if grant is None or until is None else (grant.caller, until)
+        access = None if grant is None else access_of(grant, token)
+        if grant is None or access is None:
+            return None
+        return replace(grant.caller, scopes=access.scopes), access.until
 
     def refusal(self, code: str, detail: str, text: str, error: str = "") -> FhirError:
         """401 with what RFC 6750 tells a client; no `error` where it brought no token."""
@@ -122,10 +124,10 @@ async def caller_of(context: Authorizing, authorization: str | None) -> Caller:
     return await context.tokens.caller(token)
 
 
-def access_end(grant: Grant, token: str) -> int | None:
-    """The end (Unix seconds) of this access token of the grant; None where it is none of it, or was revoked."""
+def access_of(grant: Grant, token: str) -> Access | None:
+    """This access token of the grant; None where it is none of it, or was revoked."""
     if grant.revoked:
         return None
     wanted = digest(token)
     # Digests of random secrets: how long a comparison takes tells nothing that helps.
-    return next((until for kept, until in grant.access if kept == wanted), None)
+    return next((access for access in grant.access if access.digest == wanted), None)

@@ -30,6 +30,15 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """An access token: its digest, its end, and its scopes, which may be fewer than the grant's."""
+
+    digest: str
+    until: int
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """One authorization. Times are Unix seconds; it is forgotten some time after `expires`."""
 
@@ -37,8 +46,7 @@ class Grant:
     caller: Caller
     expires: int
     code: Code | None = None
-    access: tuple[tuple[str, int], ...] = ()
-    """Digests of access tokens, each with its end."""
+    access: tuple["Access", ...] = ()
     refresh: str = ""
     """Digest of the newest refresh token; empty where none was given."""
     refresh_until: int = 0
@@ -120,7 +128,7 @@ def _document(grant: Grant) -> Document:
             "practitioner": caller.practitioner,
             "organization": caller.organization,
             "code": None if code is None else [code.digest, code.expires, code.redirect_uri, code.challenge, code.used],
-            "access": [list(token) for token in grant.access],
+            "access": [[token.digest, token.until, list(token.scopes)] for token in grant.access],
             "refresh": grant.refresh,
             "refresh_until": grant.refresh_until,
             "spent": list(grant.spent),
@@ -149,7 +157,7 @@ def _grant(row: Document) -> Grant:
         caller,
         int(row["exp"]),
         None if rest["code"] is None else Code(*rest["code"]),
-        tuple((text, int(until)) for text, until in rest["access"]),
+        tuple(Access(digest, int(until), tuple(scopes)) for digest, until, scopes in rest["access"]),
         rest["refresh"],
         int(rest["refresh_until"]),
         tuple(rest["spent"]),

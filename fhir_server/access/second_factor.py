@@ -1,0 +1,33 @@
+"""Second factor: the time-based codes of an authenticator app, each accepted once.
+
+https://www.rfc-editor.org/rfc/rfc6238
+"""
+
+import hmac
+
+import pyotp
+from pyotp.totp import TOTP
+
+STEP = 30
+"""Seconds a code is shown."""
+_EARLIER_AND_LATER = (0, -1, 1)
+
+
+def new_secret() -> str:
+    """A secret for an authenticator app, 160 random bits in base32."""
+    return pyotp.random_base32()
+
+
+def address(secret: str, login: str, issuer: str) -> str:
+    """The otpauth: address that an authenticator app reads from a QR code."""
+    return TOTP(secret).provisioning_uri(name=login, issuer_name=issuer)
+
+
+def step_of(secret: str, code: str, now: int) -> int | None:
+    """The step whose code this is, at this moment (Unix seconds) or one step beside it; None where it is none."""
+    given = code.replace(" ", "")
+    if not (given.isascii() and given.isdigit()):
+        return None
+    totp = TOTP(secret, interval=STEP)
+    steps = (now // STEP + beside for beside in _EARLIER_AND_LATER)
+    return next((step for step in steps if hmac.compare_digest(totp.generate_otp(step), given)), None)
