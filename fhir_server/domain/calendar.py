@@ -9,7 +9,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import MAXYEAR, date
-from functools import cache
+from functools import cache, lru_cache
 
 FAR_PAST = date.min.toordinal()
 FAR_FUTURE = date.max.toordinal()
@@ -56,7 +56,7 @@ def period(text: str) -> Period:
     return Period(text, months, days)
 
 
-@cache
+@lru_cache(maxsize=1 << 16)
 def _months_after(ordinal: int, months: int) -> int:
     day = date.fromordinal(ordinal)
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)

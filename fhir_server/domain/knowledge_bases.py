@@ -69,6 +69,7 @@ def read(row: Row) -> KnowledgeBase:
         starts=date.fromisoformat(row["in_force"]["from"]),
         ends=date.fromisoformat(row["in_force"]["to"]),
         vaccines=frozenset(row["vaccines"]),
+        unspecified=frozenset(row["unspecified"]),
         conflicts=conflicts,
         contraindications=tuple(_contraindications(row["contraindications"])),
         immune_findings=frozenset(immunity["findings"]),
@@ -136,20 +137,32 @@ def _preferable(row: Row) -> Preferable:
 
 
 def _age(row: Row) -> Age:
-    spans = (_period(row.get(name)) for name in ("absolute", "minimum", "recommended", "latest", "maximum"))
-    return Age(*spans, *_window(row))
+    effective, cessation = _window(row)
+    return Age(
+        absolute=_period(row.get("absolute")),
+        minimum=_period(row.get("minimum")),
+        recommended=_period(row.get("recommended")),
+        latest=_period(row.get("latest")),
+        maximum=_period(row.get("maximum")),
+        effective=effective,
+        cessation=cessation,
+    )
 
 
 def _interval(row: Row) -> Interval:
     reference = row["from"]
-    spans = (_period(row.get(name)) for name in ("absolute", "minimum", "recommended", "latest"))
+    effective, cessation = _window(row)
     return Interval(
-        reference == "previous",
-        reference if isinstance(reference, int) else None,
-        frozenset(reference) if isinstance(reference, list) else frozenset(),
-        reference["observation"] if isinstance(reference, dict) else None,
-        *spans,
-        *_window(row),
+        previous=reference == "previous",
+        target=reference if isinstance(reference, int) else None,
+        vaccines=frozenset(reference) if isinstance(reference, list) else frozenset(),
+        observation=reference["observation"] if isinstance(reference, dict) else None,
+        absolute=_period(row.get("absolute")),
+        minimum=_period(row.get("minimum")),
+        recommended=_period(row.get("recommended")),
+        latest=_period(row.get("latest")),
+        effective=effective,
+        cessation=cessation,
     )
 
 

@@ -183,7 +183,8 @@ class Conflict:
 class KnowledgeBase:
     """The schedule of one disease by one authority, in force from `starts` to `ends`, both included.
 
-    `vaccines` are the CVX codes that count as doses against the disease; `conflicts` are by the later and the earlier
+    `vaccines` are the CVX codes that count as doses against the disease, `unspecified` those of them that name no
+    product; `conflicts` are by the later and the earlier
     product. `edition` is the publisher's number.
     """
 
@@ -194,6 +195,7 @@ class KnowledgeBase:
     starts: date
     ends: date
     vaccines: frozenset[str]
+    unspecified: frozenset[str]
     conflicts: Mapping[str, Mapping[str, Conflict]]
     contraindications: tuple[Contraindication, ...]
     immune_findings: frozenset[str]

@@ -46,6 +46,7 @@ def _schedule(folder: Path, edition: Edition, general: ElementTree.Element) -> d
         **({"edition": edition.edition} if edition.edition else {}),
         "in_force": {"from": edition.starts, "to": edition.ends},
         "vaccines": vaccines,
+        "unspecified": _unspecified(general, set(vaccines)),
         "conflicts": _conflicts(general, set(vaccines)),
         "contraindications": antigen.contraindications(root),
         "immunity": antigen.immunity(root),
@@ -59,6 +60,16 @@ def _vaccines(general: ElementTree.Element) -> list[str]:
         antigen.text(row, "cvx")
         for row in general.iterfind("cvxToAntigenMap/cvxMap")
         if any(antigen.text(one, "antigen") == DISEASE for one in row.iterfind("association"))
+    ]
+
+
+def _unspecified(general: ElementTree.Element, vaccines: set[str]) -> list[str]:
+    """Those of the codes that name no product."""
+    return [
+        antigen.text(row, "cvx")
+        for row in general.iterfind("cvxToAntigenMap/cvxMap")
+        if antigen.text(row, "cvx") in vaccines
+        and {"unspecified", "unknown"} & set(antigen.text(row, "shortDescription").lower().replace(",", " ").split())
     ]
 
 

@@ -1,0 +1,146 @@
+"""Is each given dose valid, and why not: a person's doses held against the target doses of a series, one by one.
+
+https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapters 4.4 and 6)
+"""
+
+from collections.abc import Iterable, Sequence, Set
+
+from fhir_server.domain.course import Course, Finding, Shot, Why
+from fhir_server.domain.person import Person
+from fhir_server.domain.schedule import Interval, KnowledgeBase, Series, SeriesDose
+from fhir_server.domain.skips import is_skipped
+
+
+def evaluate(
+    series: Series,
+    given: Sequence[Shot],
+    others: Sequence[Shot],
+    person: Person,
+    knowledge_base: KnowledgeBase,
+    completed: Set[str],
+) -> Course:
+    """The course of the series after the doses given, which are in time. `others` are doses of every kind, also
+    against other diseases, for conflicts between products. `completed` are groups with a complete series."""
+    course = Course(series)
+    for shot in given:
+        finding = _next(course, shot, others, person, knowledge_base, completed)
+        course.findings.append(finding)
+        course.seen.append((shot.day, shot.cvx))
+        if finding.status == "valid":
+            course.valid.append((shot.day, shot.cvx))
+            course.satisfied[course.target] = shot.day
+            if not series.doses[course.target].recurring:
+                course.target += 1
+        if finding.why[0][0] == "inadvertent":
+            course.mistaken = shot.day
+        elif finding.status in ("valid", "not-valid"):
+            course.counted.append((shot.day, shot.cvx))
+    return course
+
+
+def _next(
+    course: Course,
+    shot: Shot,
+    others: Sequence[Shot],
+    person: Person,
+    knowledge_base: KnowledgeBase,
+    completed: Set[str],
+) -> Finding:
+    dose, day = shot.dose, shot.day
+    if dose.expires is not None and day > dose.expires.toordinal():
+        return Finding(shot, "sub-standard", (("lot-expired", dose.expires.toordinal()),), None)
+    if dose.substandard:
+        return Finding(shot, "sub-standard", (("sub-standard", None),), None)
+    doses = course.series.doses
+    while not course.is_done and is_skipped(doses[course.target], course, person, day, completed, forecasting=False):
+        course.target += 1
+    if course.is_done:
+        return Finding(shot, "extraneous", (("series-done", None),), None)
+    return _hold(doses[course.target], course, shot, others, person, knowledge_base)
+
+
+def _hold(
+    target: SeriesDose,
+    course: Course,
+    shot: Shot,
+    others: Sequence[Shot],
+    person: Person,
+    knowledge_base: KnowledgeBase,
+) -> Finding:
+    """The dose against a target dose. Age comes first, then interval, conflict and vaccine, as in CDSi's table."""
+    at = course.target
+    if shot.cvx in target.inadvertent:
+        return Finding(shot, "not-valid", (("inadvertent", None),), at)
+    notes: list[Why] = []
+    for age in target.ages:
+        if not age.effective <= shot.day <= age.cessation:
+            continue
+        if age.absolute is not None and shot.day < person.at(age.absolute):
+            return Finding(shot, "not-valid", (("too-young", person.at(age.absolute)),), at)
+        if age.maximum is not None and shot.day >= person.at(age.maximum):
+            return Finding(shot, "extraneous", (("too-old", person.at(age.maximum)),), at)
+        if age.minimum is not None and shot.day < person.at(age.minimum):
+            notes.append(("grace-age", person.at(age.minimum)))
+    too_soon = _too_soon(target.intervals, course, person, shot, notes)
+    if too_soon is not None:
+        allowable = [one for one in target.allowable_intervals if one.effective <= shot.day <= one.cessation]
+        if not allowable or _too_soon(allowable, course, person, shot, []) is not None:
+            return Finding(shot, "not-valid", (("too-soon", too_soon),), at)
+        notes.append(("allowable-interval", too_soon))
+    conflict = _conflict(shot, others, course, knowledge_base) if shot.cvx in knowledge_base.conflicts else None
+    if conflict is not None:
+        return Finding(shot, "not-valid", (("conflict", conflict),), at)
+    vaccine = _vaccine(target, shot, person)
+    if vaccine in ("wrong-vaccine", "wrong-vaccine-age"):
+        return Finding(shot, "not-valid", ((vaccine, None),), at)
+    return Finding(shot, "valid", ((vaccine, None), *notes), at)
+
+
+def _too_soon(
+    intervals: Iterable[Interval], course: Course, person: Person, shot: Shot, notes: list[Why]
+) -> int | None:
+    """The first day that would have kept all intervals, None where the dose keeps them. All of them have to be."""
+    latest: int | None = None
+    for one in intervals:
+        if not one.effective <= shot.day <= one.cessation:
+            continue
+        reference = course.reference(one, person, shot.day)
+        if reference is None:
+            continue
+        if one.absolute is not None:
+            absolute = one.absolute.after(reference)
+            if shot.day < absolute:
+                latest = absolute if latest is None else max(latest, absolute)
+                continue
+        if one.minimum is not None and shot.day < one.minimum.after(reference):
+            notes.append(("grace-interval", one.minimum.after(reference)))
+    return latest
+
+
+def _conflict(shot: Shot, others: Sequence[Shot], course: Course, knowledge_base: KnowledgeBase) -> int | None:
+    """The first day without a conflict with an earlier product, None where there is none on the dose's day."""
+    ends: list[int] = []
+    conflicts = knowledge_base.conflicts[shot.cvx]
+    for other in others:
+        conflict = conflicts.get(other.cvx)
+        if conflict is None or other.day > shot.day or other is shot:
+            continue
+        # Whether a dose against another disease was valid is not known here; it is taken to be.
+        valid = other.cvx not in knowledge_base.vaccines or (other.day, other.cvx) in course.valid
+        end = (conflict.minimum_end if valid else conflict.end).after(other.day)
+        if conflict.begin.after(other.day) <= shot.day < end:
+            ends.append(end)
+    return max(ends, default=None)
+
+
+def _vaccine(target: SeriesDose, shot: Shot, person: Person) -> str:
+    dose = shot.dose
+    for one in target.preferable.get(shot.cvx, ()):
+        if person.is_within(one.ages, shot.day) and not (one.mvx and dose.mvx and one.mvx != dose.mvx):
+            # CDSi: too small a volume is noted, it never makes a dose invalid.
+            low = one.volume is not None and dose.volume is not None and dose.volume < one.volume
+            return "preferable-low-volume" if low else "preferable"
+    ranges = target.allowable.get(shot.cvx, ())
+    if any(person.is_within(ages, shot.day) for ages in ranges):
+        return "allowable"
+    return "wrong-vaccine-age" if ranges or shot.cvx in target.preferable else "wrong-vaccine"

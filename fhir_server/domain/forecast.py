@@ -1,0 +1,238 @@
+"""Evaluation and forecast of one disease: what a person's doses are worth on a day, and when the next one is due.
+
+https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapters 4 and 9)
+
+Everything comes from the knowledge base. What no schedule can be applied to (a dose of an unknown day, a person of
+unknown birth) gets an answer and a reason as well, never an exception.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from functools import cache
+
+from fhir_server.domain.assessment import Detail, DoseStatus, Evaluation, Forecast, Reason
+from fhir_server.domain.calendar import FAR_FUTURE
+from fhir_server.domain.course import Finding, Shot, Why, shots
+from fhir_server.domain.evaluate import evaluate
+from fhir_server.domain.history import GivenDose, History
+from fhir_server.domain.outlook import Outlook, look_ahead
+from fhir_server.domain.person import Person
+from fhir_server.domain.relevance import Bearing, bearing
+from fhir_server.domain.schedule import KnowledgeBase
+from fhir_server.domain.selection import best
+
+_PRECEDENCE = ("not-complete", "contraindicated", "aged-out", "not-recommended", "immune", "complete")
+"""Where several series speak for a person: a dose that is needed comes first."""
+
+
+def forecast(history: History, as_of: date, knowledge_base: KnowledgeBase, *, later_doses: bool = False) -> Forecast:
+    """Evaluation and forecast as of that day, which later doses do not change. Never raises for what a history holds.
+
+    `later_doses`: they count all the same. CDSi itself does not look whether a dose is later than the assessment.
+    """
+    if history.born is None or history.born > as_of:
+        return _unknown(history, as_of, knowledge_base)
+    born, day = history.born.toordinal(), as_of.toordinal()
+    until = FAR_FUTURE if later_doses else day
+    person = Person(born, history.gender, history.birth_country, history.observations)
+    given, repeated = _once_a_day(shots(history.doses, born, until, knowledge_base.vaccines), knowledge_base)
+    others = shots(history.doses, born, until) if knowledge_base.conflicts else given
+    found = bearing(knowledge_base, person, day)
+    outlooks = _outlooks(knowledge_base, person, found, given, others, day)
+    chosen = min(best(outlooks, person, day), key=lambda one: _PRECEDENCE.index(one.status))
+    findings = {id(one.shot.dose): one for one in chosen.course.findings}
+    evaluations = tuple(
+        _evaluation(dose, findings, repeated, chosen, history, knowledge_base) for dose in _sorted(history)
+    )
+    return _forecast(chosen, evaluations, found, person, history, as_of, knowledge_base)
+
+
+def _outlooks(
+    knowledge_base: KnowledgeBase,
+    person: Person,
+    found: Bearing,
+    given: Sequence[Shot],
+    others: Sequence[Shot],
+    day: int,
+) -> list[Outlook]:
+    """Each relevant series to its end. Where series ask which groups are complete, that is found out first."""
+    completed: frozenset[str] = frozenset()
+    if _asks_for_groups(knowledge_base):
+        courses = (evaluate(one, given, others, person, knowledge_base, completed) for one in found.series)
+        completed = frozenset(course.series.group for course in courses if course.is_done)
+    outlooks = []
+    for series in found.series:
+        course = evaluate(series, given, others, person, knowledge_base, completed)
+        outlooks.append(look_ahead(course, person, found, knowledge_base, others, day, completed))
+    return outlooks
+
+
+@cache
+def _asks_for_groups(knowledge_base: KnowledgeBase) -> bool:
+    return any(
+        condition.kind == "completed"
+        for series in knowledge_base.series
+        for dose in series.doses
+        for skip in dose.skips
+        for one in skip.sets
+        for condition in one.conditions
+    )
+
+
+def _once_a_day(given: Sequence[Shot], knowledge_base: KnowledgeBase) -> tuple[list[Shot], set[int]]:
+    """One dose a day, a named product rather than an unspecified one; and the positions of the doses left out."""
+    kept: dict[int, Shot] = {}
+    for shot in given:
+        before = kept.setdefault(shot.day, shot)
+        if before.cvx in knowledge_base.unspecified and shot.cvx not in knowledge_base.unspecified:
+            kept[shot.day] = shot
+    once = list(kept.values())
+    return once, {shot.position for shot in given} - {shot.position for shot in once}
+
+
+def _in_time(history: History) -> list[tuple[int, GivenDose]]:
+    """The doses with their positions, earliest first, those without a day last."""
+    return sorted(enumerate(history.doses), key=lambda one: (one[1].given or date.max, one[1].cvx or "", one[1].key))
+
+
+def _evaluation(
+    dose: GivenDose,
+    finding: Finding | None,
+    repeated: bool,
+    chosen: Outlook,
+    history: History,
+    knowledge_base: KnowledgeBase,
+) -> Evaluation:
+    if finding is not None:
+        reasons = tuple(_reason(one) for one in finding.why)
+        series = chosen.series
+        target = None if finding.target is None else finding.target + 1
+        return Evaluation(dose, finding.status, reasons, series.name, target, len(series.doses))
+    if repeated:
+        return Evaluation(dose, "not-evaluated", (Reason("duplicate"),))
+    status, code = _unplaced(dose, history, knowledge_base)
+    return Evaluation(dose, status, (Reason(code),))
+
+
+def _unplaced(dose: GivenDose, history: History, knowledge_base: KnowledgeBase) -> tuple[DoseStatus, str]:
+    """Why the schedule was not applied to a dose."""
+    if dose.cvx is None:
+        return "not-evaluated", "vaccine-unknown"
+    if dose.given is None:
+        return "not-evaluated", "date-unknown"
+    if history.born is not None and dose.given < history.born:
+        return "not-valid", "before-birth"
+    if dose.cvx not in knowledge_base.vaccines:
+        return "not-evaluated", "other-disease"
+    return "not-evaluated", "after-assessment"
+
+
+def _unknown(history: History, as_of: date, knowledge_base: KnowledgeBase) -> Forecast:
+    code = "no-birth-date" if history.born is None else "not-born"
+    evaluations = tuple(Evaluation(dose, "not-evaluated", (Reason(code),)) for _, dose in _in_time(history))
+    return Forecast(knowledge_base.authority, knowledge_base.version, as_of, "unknown", (Reason(code),), evaluations)
+
+
+def _forecast(
+    chosen: Outlook,
+    evaluations: tuple[Evaluation, ...],
+    found: Bearing,
+    person: Person,
+    history: History,
+    as_of: date,
+    knowledge_base: KnowledgeBase,
+) -> Forecast:
+    course, dates = chosen.course, chosen.dates
+    answer = Forecast(
+        authority=knowledge_base.authority,
+        version=knowledge_base.version,
+        as_of=as_of,
+        status=chosen.status,
+        reasons=tuple(_reasons(chosen, evaluations, found, history, as_of)),
+        evaluations=evaluations,
+        series=chosen.series.name,
+        contraindicated=tuple(sorted(found.contraindicated)),
+        completed_on=date.fromordinal(course.valid[-1][0]) if chosen.is_complete and course.valid else None,
+        shared_decision=chosen.series.shared_decision,
+    )
+    if dates is None or chosen.target is None:
+        return answer
+    return Forecast(
+        answer.authority,
+        answer.version,
+        as_of,
+        answer.status,
+        answer.reasons,
+        evaluations,
+        answer.series,
+        dose_number=len(course.valid) + 1,
+        earliest=date.fromordinal(dates.earliest),
+        recommended=date.fromordinal(dates.recommended),
+        past_due=_day(dates.past_due),
+        latest=_day(dates.latest),
+        unadjusted_recommended=date.fromordinal(dates.unadjusted_recommended),
+        unadjusted_past_due=_day(dates.unadjusted_past_due),
+        vaccines=_vaccines(chosen, found, person),
+        contraindicated=answer.contraindicated,
+        shared_decision=answer.shared_decision,
+    )
+
+
+def _vaccines(chosen: Outlook, found: Bearing, person: Person) -> tuple[str, ...]:
+    """The products the schedule recommends: fit for the age on the earliest or on the recommended day."""
+    dates, target = chosen.dates, chosen.target
+    if dates is None or target is None:
+        return ()
+    fit = {
+        cvx
+        for cvx, choices in chosen.series.doses[target].preferable.items()
+        if cvx not in found.contraindicated
+        and any(
+            one.forecast
+            and (person.is_within(one.ages, dates.earliest) or person.is_within(one.ages, dates.recommended))
+            for one in choices
+        )
+    }
+    return tuple(sorted(fit))
+
+
+def _reasons(
+    chosen: Outlook, evaluations: Sequence[Evaluation], found: Bearing, history: History, as_of: date
+) -> Iterable[Reason]:
+    course, dates = chosen.course, chosen.dates
+    details: dict[str, Detail] = {}
+    if chosen.status == "complete" and course.valid:
+        details["day"] = date.fromordinal(course.valid[-1][0])
+    if chosen.status == "immune" and found.immune is not None:
+        details["observation"] = found.immune
+    yield Reason(chosen.reason, details)
+    if chosen.status == "contraindicated":
+        codes = found.forbidden or tuple(dict.fromkeys(found.contraindicated.values()))
+        yield from (Reason("contraindication", {"observation": code}) for code in codes)
+    if dates is not None:
+        yield Reason(f"earliest-{dates.because}", {"day": date.fromordinal(dates.earliest)})
+        if dates.recommended > dates.earliest:
+            yield Reason("recommended-later", {"day": date.fromordinal(dates.recommended)})
+        if dates.past_due is not None and dates.past_due < as_of.toordinal():
+            yield Reason("overdue", {"day": date.fromordinal(dates.past_due) + timedelta(days=1)})
+    if chosen.status != "contraindicated":
+        codes = tuple(dict.fromkeys(found.contraindicated.values()))
+        yield from (Reason("product-contraindication", {"observation": code}) for code in codes)
+    if chosen.series.type == "risk":
+        yield from (Reason("indication", {"observation": code}) for code in found.indications)
+    if chosen.series.shared_decision and chosen.status == "not-complete":
+        yield Reason("shared-decision")
+    if not history.born_exactly and history.born is not None:
+        yield Reason("birth-date-partial", {"day": history.born})
+    unclear = sum(1 for one in evaluations if one.reasons[0].code in ("date-unknown", "vaccine-unknown"))
+    if unclear:
+        yield Reason("history-unclear", {"count": unclear})
+
+
+def _reason(why: Why) -> Reason:
+    code, day = why
+    return Reason(code) if day is None else Reason(code, {"day": date.fromordinal(day)})
+
+
+def _day(ordinal: int | None) -> date | None:
+    return None if ordinal is None else date.fromordinal(ordinal)
