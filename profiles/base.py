@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 
 from profiles import bound, invariants
 from profiles.constraints import Constraint, constraint
-from profiles.definitions import PRIMITIVE_TYPES, RESOURCE_TYPES, TYPES, children, extensible
+from profiles.definitions import PRIMITIVE_TYPES, TYPES, children, extensible
 from profiles.definitions import invariants as stated
+from profiles.guides import R4
 from profiles.problem import LIMIT, Problem, Problems, joined, under
 from profiles.rules import Profile
 from profiles.world import World
 
 ExtensionCheck = Callable[[Profile, dict[str, Any], World], Problems]
-Trail = tuple["Trail | None", str]
-"""The element names that lead here from the resource: (the way to the holder, its name)."""
+Trail = tuple["Trail | None", str, str]
+"""What leads here from the resource: (the way to the holder, the element's name, its type or definition path)."""
 
 _BY_STRUCTURE = frozenset({"ele-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ref-1", "txt-1", "txt-2"})
 """Held by profiles/structure.py, or compiled below."""
@@ -30,6 +31,7 @@ class Step(NamedTuple):
     """A member of an object. `path` leads on from an object's value (None: a primitive, or a resource of any type)."""
 
     name: str
+    type: str
     kind: str
     path: str | None
     value_set: str | None
@@ -67,7 +69,7 @@ def _step(path: str, name: str) -> Step:
     if leads is not None:
         rules = tuple(dict.fromkeys((*rules, *(c for each in ancestry(leads) for c in _constraints(each)))))
     kind = "extension" if type_name == "Extension" else "resource" if type_name == "Resource" else "value"
-    return Step(element.name, kind, leads, extensible(path).get(element.name), rules, at)
+    return Step(element.name, type_name, kind, leads, extensible(path).get(element.name), rules, at)
 
 
 @cache
@@ -91,7 +93,7 @@ class _Walk:
         container = world.container
         if not contained:
             world.container = value
-        found = self.children(value, name, (None, name))
+        found = self.children(value, name, (None, name, name))
         for each in (c for path in ancestry(name) for c in _constraints(path)):
             found = joined(found, self.held(each, value, name, ""))
         if not contained and "contained" in value:
@@ -128,7 +130,7 @@ class _Walk:
             return self.extension(step, value, trail)
         found: Problems = None
         if step.path is not None and (len(value) > 1 or "extension" in value or "coding" in value):
-            found = self.children(value, step.path, (trail, step.name))
+            found = self.children(value, step.path, (trail, step.name, step.path))
         if step.value_set is not None:
             found = joined(found, bound.problems("extensible", step.value_set, value, "", self.world))
         for each in step.constraints:
@@ -142,7 +144,7 @@ class _Walk:
             if one is None or "extension" not in one:
                 continue
             where = f".{step.name}[{index}]" if type(item) is list else f".{step.name}"
-            problems = self.children(one, "Element", (trail, step.name))
+            problems = self.children(one, "Element", (trail, step.name, step.type))
             if problems:
                 found = joined(found, under(where, problems))
         return found
@@ -150,18 +152,25 @@ class _Walk:
     def extension(self, step: Step, value: dict[str, Any], trail: Trail) -> Problems:
         url = value["url"] if type(value.get("url")) is str else ""
         profile = self.world.library.find(url, self.world.near) if ":" in url else None
-        found = self.children(value, "Extension", (trail, step.name)) if len(value) > 1 else None
+        found = self.children(value, "Extension", (trail, step.name, "Extension")) if len(value) > 1 else None
         if profile is None or profile.type != "Extension":
             if ":" in url and step.name == "modifierExtension" and self.world.thorough:
                 text = f"The modifier extension {url[:200]} is not known here; what it changes cannot be told."
                 problem = Problem("", "extension", "unknown-modifier-extension", text, "warning")
                 return joined(found, [problem])
             return found
+        checked = self.check(profile, value, self.world)
+        if checked and self.world.near == R4:
+            # Nobody said which version is meant: that the extension meets one of them is enough.
+            others = (each for each in self.world.library.versions(url) if each is not profile)
+            profile, checked = next(
+                ((p, c) for p in others if not _severe(c := self.check(p, value, self.world))), (profile, checked)
+            )
         if not _allowed(profile, trail):
             places = ", ".join(text for _, text in profile.context)
             text = f"The extension {url} does not belong here; it may stand in {places}."
             found = joined(found, [Problem("", "extension", "extension-not-allowed-here", text)])
-        return joined(found, self.check(profile, value, self.world))
+        return joined(found, checked)
 
     def held(self, each: Constraint, value: Any, at: str, where: str) -> Problems:
         if self.world.thorough and each.holds(value, at, self.world) is False:
@@ -205,6 +214,10 @@ def _references(value: Any) -> list[str]:
     return found
 
 
+def _severe(problems: Problems) -> bool:
+    return any(each.severity == "error" for each in problems or ())
+
+
 def _allowed(profile: Profile, trail: Trail) -> bool:
     """Whether an extension may stand at this element; contexts that are FHIRPath are not judged."""
     if not profile.context:
@@ -219,30 +232,22 @@ def _allowed(profile: Profile, trail: Trail) -> bool:
 
 def _places(trail: Trail) -> frozenset[str]:
     """How a context may name this element: by path, from the resource or from a datatype, or by its type."""
-    names: list[str] = []
+    steps: list[tuple[str, str]] = []
     step: Trail | None = trail
     while step is not None:
-        names.append(step[1])
+        steps.append(step[1:])
         step = step[0]
-    return _named(tuple(reversed(names)))
+    return _named(tuple(reversed(steps)))
 
 
 @lru_cache(maxsize=4096)
-def _named(names: tuple[str, ...]) -> frozenset[str]:
-    found = {".".join(names)}
-    path, at = names[0], names[0]
-    found.update(ancestry(path))
-    for name in names[1:]:
-        known = next(((e, t) for e, t in children(path).values() if e.name == name), None)
-        if known is None:
-            break
-        element, type_name = known
-        at = f"{path}.{name}"
-        path = type_name
-    else:
-        if len(names) > 1:
-            found |= {at, f"{at}[x]", "Element"}
-            found.update(ancestry(path) if path in TYPES else ("BackboneElement",))
-    if names[0] in RESOURCE_TYPES:
-        found.update((f"{base}.{'.'.join(names[1:])}" for base in ancestry(names[0])[1:]) if len(names) > 1 else ())
+def _named(steps: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    root, (_, own) = steps[0][1], steps[-1]
+    # R4's own extensions name "Element" where they may stand anywhere, resources included.
+    found = {"Element", *(ancestry(own) if own in TYPES else ("BackboneElement",))}
+    below = ".".join(name for name, _ in steps[1:])
+    if below:
+        holder = steps[-2][1]
+        paths = {f"{each}.{below}" for each in ancestry(root)} | {f"{holder}.{steps[-1][0]}"}
+        found |= paths | {f"{path}[x]" for path in paths}
     return frozenset(found)

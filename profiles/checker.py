@@ -213,7 +213,7 @@ def _value(rule: Rule, value: Value, world: World) -> Problems:
     if rule.targets:
         problems = joined(problems, _target(rule, value, world))
     for each in rule.constraints:
-        problems = joined(problems, _held(each, content, rule.at, value.where, world))
+        problems = joined(problems, _held(each, content, type_name, value.where, world))
     named = rule.profiles.get(type_name) or rule.profiles.get(value.type)
     if named and type_name not in ("Extension", "Reference") and type(content) is dict:
         problems = joined(problems, _meets_one(named, value, type_name, world))
@@ -243,10 +243,10 @@ def _actual(value: Value) -> str:
     return value.type
 
 
-def _held(constraint: Constraint, value: Any, at: str, where: str, world: World) -> Problems:
+def _held(constraint: Constraint, value: Any, type_name: str, where: str, world: World) -> Problems:
     if value is None:
         return None
-    held = constraint.holds(value, at, world)
+    held = constraint.holds(value, type_name, world)
     if held:
         return None
     if held is None:

@@ -68,7 +68,7 @@ def _evaluated(expression: str, value: Any, at: str, world: World) -> bool | Non
             _parsed(expression),
             {"resource": world.resource, "rootResource": world.resource},
             models["r4"],
-            {"userInvocationTable": functions},
+            {"userInvocationTable": functions, "traceFn": _silent},
         )
     # The library raises bare Exception for what it does not implement; arithmetic and type errors of an expression
     # that meets a value it was not written for come as they are. None of them says anything about the resource.
@@ -78,6 +78,10 @@ def _evaluated(expression: str, value: Any, at: str, world: World) -> bool | Non
         return True
     # A collection of one item that is no boolean counts as true (FHIRPath, singleton evaluation).
     return len(result) == 1 and type(result[0]) is not bool if type(result) is list else bool(result)
+
+
+def _silent(*_: Any) -> None:
+    """Where `trace()` goes: the library would print it."""
 
 
 @cache
@@ -207,6 +211,9 @@ HAND: dict[str, Holds] = {
     "who.exists((resolve() is Practitioner) or (resolve() is Device)) implies onBehalfOf.exists()": _acts_for,
     "extension.where(url = 'ombCategory').value.where(code in 'ASKU'|'UNK').exists() implies "
     "extension.where(url = 'ombCategory').count() = 1": _unknown_alone,
+    "operator = 'exists' implies (answer is Boolean)": (
+        lambda value, _: value.get("operator") != "exists" or "answerBoolean" in value
+    ),
     "$this is DateTime implies $this.toString().length() >= 10": _whole_day,
     "$this is dateTime implies $this.toString().length() >= 10": _whole_day,
 }

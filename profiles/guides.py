@@ -16,6 +16,9 @@ from profiles.definitions import TYPES, value_set
 from profiles.rules import Profile
 from profiles.snapshot import BASE
 
+R4 = "hl7.fhir.r4.core#4.0.1"
+"""The guide of R4's own definitions; as the guide to look near, it says that no other was named."""
+
 _DATA = Path(__file__).with_name("data") / "guides"
 
 
@@ -107,11 +110,15 @@ class Library:
             self._found[key] = self._find(canonical, near)
         return self._found[key]
 
+    def versions(self, url: str) -> list[Profile]:
+        """Every definition at hand with this canonical (without version)."""
+        return [profile for guide in self._ordered if (profile := guide.profile(url)) is not None]
+
     def holds(self, value_set_url: str, system: str | None, code: str, near: str = "") -> bool | None:
         """Whether a code is in a value set of R4 or of a guide; None if no guide can tell."""
         first = self._by_name.get(near)
         for guide in (*((first,) if first else ()), *self._ordered):
-            told = guide.holds(value_set_url, system, code)
+            told: bool | None = guide.holds(value_set_url, system, code)
             if told is not None:
                 return told
         known = value_set(value_set_url)
@@ -121,7 +128,7 @@ class Library:
         url, _, version = canonical.partition("|")
         first = self._by_name.get(near)
         for guide in (*((first,) if first else ()), *self._ordered):
-            profile = guide.profile(url)
+            profile: Profile | None = guide.profile(url)
             if profile is not None and (not version or _same(version, profile.version)):
                 return profile
         name = url.removeprefix(BASE)
@@ -145,7 +152,7 @@ def read(data: bytes) -> Any:
 def _base(name: str) -> Profile:
     row = {"name": name}
     table = {"url": BASE + name, "version": "4.0.1", "title": name, "type": name, "base": "", "rules": row}
-    return Profile(table, "hl7.fhir.r4.core#4.0.1")
+    return Profile(table, R4)
 
 
 def _same(asked: str, version: str) -> bool:

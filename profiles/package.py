@@ -173,7 +173,9 @@ def _require_harmless(path: Path, member: tarfile.TarInfo, number: int) -> None:
     if not (member.isfile() or member.isdir()):
         raise PackageError(f"{path.name} holds a link or a device: {member.name[:100]!r}.")
     if member.size > MAX_MEMBER:
-        raise PackageError(f"{path.name} holds a file of more than {MAX_MEMBER // 1_000_000} MB: {member.name[:100]!r}.")
+        raise PackageError(
+            f"{path.name} holds a file of more than {MAX_MEMBER // 1_000_000} MB: {member.name[:100]!r}."
+        )
 
 
 def _parsed(path: Path, name: str, content: bytes) -> Any:

@@ -22,12 +22,12 @@ class Value(NamedTuple):
     content: Any
     beside: Any
     type: str
-    index: int | None
+    number: int | None
     name: str
 
     @property
     def where(self) -> str:
-        return f".{self.name}" if self.index is None else f".{self.name}[{self.index}]"
+        return f".{self.name}" if self.number is None else f".{self.name}[{self.number}]"
 
     @property
     def inside(self) -> Any:

@@ -14,7 +14,7 @@ from profiles.snapshot import table
 from tools.definitions.bindings import PATH as EXTENSIBLE
 from tools.definitions.table import content as unpacked
 from tools.definitions.table import packed
-from tools.profiles.packages import OURS, Source, Sources
+from tools.profiles.packages import OURS, Sources
 
 TABLES = Path("profiles/data/guides")
 PUBLISHED = Path("fhir_server/operations/data/profiles")
