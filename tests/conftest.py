@@ -12,6 +12,8 @@ import pytest
 
 from fhir_server.store import tether
 
+pytest_plugins = ["tests.volumes"]
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -33,15 +33,22 @@ async def test_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_many_kills(tmp_path: Path) -> None:
+async def test_many_kills(tmp_path: Path, measured: Callable[[str], None]) -> None:
     """50 of the server, half of them of its worker alone, and 20 of the database, in mixed order."""
-    await _survives(tmp_path, ["worker", "server", "database"] * 20 + ["worker", "server"] * 5, 8, 2.0)
+    kills = ["worker", "server", "database"] * 20 + ["worker", "server"] * 5
+    log = await _survives(tmp_path, kills, 8, 2.0)
+    measured(f"{len(kills)} kills, {_told(log)}")
 
 
 @pytest.mark.long
-async def test_two_workers(tmp_path: Path) -> None:
+async def test_two_workers(tmp_path: Path, measured: Callable[[str], None]) -> None:
     """One goes on serving while the other is away."""
-    await _survives(tmp_path, ["worker", "database", "worker", "server"] * 3, 6, 1.0, "--workers", "2")
+    log = await _survives(tmp_path, ["worker", "database", "worker", "server"] * 3, 6, 1.0, "--workers", "2")
+    measured(f"12 kills, {_told(log)}")
+
+
+def _told(log: Log) -> str:
+    return f"{log.acknowledged:,} writes acknowledged, {log.uncertain:,} uncertain, none lost or half done"
 
 
 async def _survives(folder: Path, kills: Sequence[str], clients: int, seconds: float, *options: str) -> Log:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#concurrency
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -46,8 +46,11 @@ async def test_conditional_creates_over_two_processes(two_workers: httpx.AsyncCl
 
 
 @pytest.mark.long
-async def test_conditional_creates_over_two_processes_for_long(two_workers: httpx.AsyncClient) -> None:
+async def test_conditional_creates_over_two_processes_for_long(
+    two_workers: httpx.AsyncClient, measured: Callable[[str], None]
+) -> None:
     await _create_once(two_workers, "long", 50)
+    measured(f"{CLIENTS} clients, 50 rounds, one resource each")
 
 
 async def _create_once(client: httpx.AsyncClient, name: str, rounds: int) -> None:

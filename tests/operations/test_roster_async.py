@@ -315,12 +315,12 @@ async def test_ten_thousand_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_a_hundred_thousand_rows(tmp_path: Path) -> None:
-    await volume(tmp_path, 100_000, seconds=900)
+async def test_a_hundred_thousand_rows(tmp_path: Path, measured: Callable[[str], None]) -> None:
+    measured(await volume(tmp_path, 100_000, seconds=900))
 
 
-async def volume(data: Path, number: int, seconds: float) -> None:
-    """Everybody once, all of them members, in little memory."""
+async def volume(data: Path, number: int, seconds: float) -> str:
+    """Everybody once, all of them members, in little memory; what that took."""
     server = Server(data)
     async with serving(server) as client:
         [worker] = workers_of(server)
@@ -334,7 +334,8 @@ async def volume(data: Path, number: int, seconds: float) -> None:
             while (answer := await client.get(address)).status_code == 202:
                 most = max(most, processes.memory(worker))
                 await asyncio.sleep(0.6)
-        print(f"{number:,} rows: {time.monotonic() - started:.1f} s, worker +{(most - before) / 1e6:.0f} MB")
+        took = f"{number:,} rows in {time.monotonic() - started:.0f} s, worker +{(most - before) / 1e6:.0f} MB"
         assert summary(answer) == counts(number, created=number)
         assert most - before < 100_000_000
         assert (await client.get(group)).json()["quantity"] == number
+        return took

@@ -37,7 +37,7 @@ QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 
 @pytest.mark.parametrize("number", [20, pytest.param(1_000, marks=pytest.mark.long)])
 def test_random_cards_verify_with_shc_and_are_read_by_both_readers(
-    tmp_path: Path, key: SigningKey, issuer: Issuer, trust: TrustList, number: int
+    tmp_path: Path, key: SigningKey, issuer: Issuer, trust: TrustList, number: int, measured: Callable[[str], None]
 ) -> None:
     jwks = tmp_path / "jwks.json"
     jwks.write_text(json.dumps({"keys": [key.public.jwk()]}))
@@ -53,3 +53,4 @@ def test_random_cards_verify_with_shc_and_are_read_by_both_readers(
         assert [code.data.decode() for code in pyzbar.decode(picture, [pyzbar.ZBarSymbol.QRCODE])] == [
             numeric(card.jws)
         ]
+    measured(f"{number:,} cards verified and read by both readers")

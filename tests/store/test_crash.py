@@ -6,6 +6,7 @@ The database is killed while it is written to: nothing acknowledged is lost, not
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -26,11 +27,14 @@ async def test_kill_9_of_the_database_loses_nothing_acknowledged(tmp_path: Path,
 
 @pytest.mark.long
 @pytest.mark.parametrize("driver", ["pymongo", "motor"])
-async def test_twenty_kills_lose_nothing_acknowledged(tmp_path: Path, driver: str) -> None:
-    await under_fire(tmp_path, driver, kills=20, seconds=2.5)
+async def test_twenty_kills_lose_nothing_acknowledged(
+    tmp_path: Path, driver: str, measured: Callable[[str], None]
+) -> None:
+    log = await under_fire(tmp_path, driver, kills=20, seconds=2.5)
+    measured(f"20 kills, {sum(log.acknowledged.values()) + sum(log.pairs.values()):,} commits acknowledged, none lost")
 
 
-async def under_fire(data: Path, driver: str, kills: int, seconds: float) -> None:
+async def under_fire(data: Path, driver: str, kills: int, seconds: float) -> "Log":
     """Write on eight strands while the database is killed; then compare what is there with what was answered."""
     async with AsyncExitStack() as stack:
         embedded = EmbeddedDatabase(data, auth=False)
@@ -53,6 +57,7 @@ async def under_fire(data: Path, driver: str, kills: int, seconds: float) -> Non
         log.stop.set()
         await asyncio.gather(*strands)
         await log.compare(store)
+        return log
 
 
 STRANDS = 8
