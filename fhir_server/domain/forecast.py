@@ -40,9 +40,10 @@ def forecast(history: History, as_of: date, knowledge_base: KnowledgeBase, *, la
     found = bearing(knowledge_base, person, day)
     outlooks = _outlooks(knowledge_base, person, found, given, others, day)
     chosen = min(best(outlooks, person, day), key=lambda one: _PRECEDENCE.index(one.status))
-    findings = {id(one.shot.dose): one for one in chosen.course.findings}
+    findings = {one.shot.position: one for one in chosen.course.findings}
     evaluations = tuple(
-        _evaluation(dose, findings, repeated, chosen, history, knowledge_base) for dose in _sorted(history)
+        _evaluation(dose, findings.get(position), position in repeated, chosen, history, knowledge_base)
+        for position, dose in _in_time(history)
     )
     return _forecast(chosen, evaluations, found, person, history, as_of, knowledge_base)
 
