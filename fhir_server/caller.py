@@ -10,10 +10,11 @@ from typing import Literal
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, Condition
 from fhir_server.fhir.outcome import FhirError, refuse
 
-Verb = Literal["c", "r", "u", "d", "s"]
-"""Create, read, update, delete, search: what SMART's scopes distinguish."""
+Verb = Literal["c", "r", "u", "d", "s", "n"]
+"""Create, read, update, delete, search: what SMART's scopes distinguish; and n, to learn only the number, for which the
+scope to search is needed."""
 
-_SAID: dict[Verb, str] = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
+_SAID: dict[Verb, str] = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search", "n": "search"}
 
 Predicate = Callable[[str], Condition]
 """Resource type -> the condition a resource of that type must satisfy to exist for this caller."""
@@ -63,6 +64,8 @@ class Access:
     """Id of the Organization that writes, to which every patient of what is written must be related; empty: of none."""
     patients: frozenset[str] | None = None
     """Whom alone what is written may be about (`Patient/1`); None: anybody."""
+    least: int = 0
+    """Numbers below this one the caller may not learn."""
     places: frozenset[str] = frozenset()
     """Types of which an update may create resources under ids of the client's."""
 

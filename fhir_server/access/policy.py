@@ -17,34 +17,32 @@ from fhir_server.fhir.condition import Condition
 from fhir_server.fhir.outcome import FhirError, refuse
 from profiles.definitions import RESOURCE_TYPES
 
-_VERBS: tuple[Verb, ...] = ("c", "r", "u", "d", "s")
+_SCOPED: tuple[Verb, ...] = ("c", "r", "u", "d", "s")
 _MOST_KNOWN = 4_096
 
 
-def access(caller: Caller, now: int) -> Access:
-    """What exists for this caller at `now` (microseconds since 1970), and what may be done with it."""
+def access(caller: Caller, now: int, least: int = 11) -> Access:
+    """What exists for this caller at `now` (microseconds since 1970), and what may be done with it. Those who only
+    learn numbers learn none below `least`."""
     ended = {patient for patient, until in caller.proxies if until <= now}
     if ended:
         patients, patient = caller.patients - ended, "" if caller.patient in ended else caller.patient
         caller = replace(caller, patients=patients, patient=patient)
-    return _compiled(caller)
+    return _compiled(caller, least)
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
-def _compiled(caller: Caller) -> Access:
+def _compiled(caller: Caller, least: int) -> Access:
     rules = _Rules(caller, parsed(caller.scopes))
     steward = visibility.is_steward(caller)
-    named = None if steward or "recipient" not in caller.roles or caller.organization else _references(caller)
+    named = None if steward else frozenset(f"Patient/{id}" for id in caller.patients)
     return Access(
         rules,
         organization="" if steward else caller.organization,
         patients=named,
+        least=least if visibility.is_statistician(caller) else 0,
         places=rules.places() if steward else frozenset(),
     )
-
-
-def _references(caller: Caller) -> frozenset[str]:
-    return frozenset(f"Patient/{id}" for id in caller.patients)
 
 
 class _Rules:
@@ -68,11 +66,13 @@ class _Rules:
         return frozenset(each for each in RESOURCE_TYPES if grants(systems, "c", each))
 
     def _make(self, verb: Verb | None, resource_type: str) -> Condition | None:
-        wanted = _VERBS if verb is None else (verb,)
+        wanted: tuple[Verb, ...] = _SCOPED if verb is None else ("s" if verb == "n" else verb,)
         scopes = [scope for scope in self._scopes if any(scope.covers(each, resource_type) for each in wanted)]
         if not scopes:
             return None
-        if verb is None or verb in ("r", "s"):
+        if verb == "n":
+            allowed = visibility.countable(self._caller, self._caller.patients, resource_type)
+        elif verb is None or verb in ("r", "s"):
             allowed = visibility.readable(self._caller, self._caller.patients, resource_type)
         else:
             allowed = visibility.writable(self._caller, self._caller.patients, verb, resource_type)
@@ -93,7 +93,7 @@ def require(caller: Caller, predicate: Predicate, needs: tuple[tuple[str, str], 
     if roles and not roles & caller.roles:
         raise beyond_role()
     for resource_type, verbs in needs:
-        for verb in _VERBS:
+        for verb in _SCOPED:
             if verb in verbs and predicate.rules(verb, resource_type) is None:
                 raise unscoped(verb, resource_type)
 

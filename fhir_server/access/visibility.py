@@ -69,6 +69,18 @@ def readable(caller: Caller, patients: frozenset[str], resource_type: str) -> Co
     return either(parts)
 
 
+def is_statistician(caller: Caller) -> bool:
+    """Whether the caller learns numbers of people whom they may not see."""
+    return "analyst" in caller.roles and not is_steward(caller)
+
+
+def countable(caller: Caller, patients: frozenset[str], resource_type: str) -> Condition:
+    """What of this type the caller's roles may count."""
+    if is_statistician(caller) and resource_type in IN_PATIENT - {"AuditEvent"}:
+        return EVERYTHING
+    return readable(caller, patients, resource_type)
+
+
 def writable(caller: Caller, patients: frozenset[str], verb: Verb, resource_type: str) -> Condition:
     """Which resources of this type the caller's roles may create (`c`), change (`u`) or delete (`d`); of a change it
     must hold before and after."""

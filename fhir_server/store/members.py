@@ -10,6 +10,7 @@ members: those have periods of their own.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from fhir_server.caller import Access, Predicate, Verb
 from fhir_server.fhir import json
@@ -142,7 +143,7 @@ class Members:
         return lambda resource_type: resolved if resource_type == "Group" else predicate(resource_type)
 
     async def _within(self, access: Access) -> Access:
-        verbs: tuple[Verb | None, ...] = (None, "c", "r", "u", "d", "s")
+        verbs: tuple[Verb | None, ...] = (None, *get_args(Verb))
         found = {verb: access.rules(verb, "Group") for verb in verbs}
         resolved = {verb: None if each is None else await self.resolved(each) for verb, each in found.items()}
         if resolved == found:

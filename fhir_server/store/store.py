@@ -16,9 +16,10 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Access, Caller, Predicate, Verb, to
 from fhir_server.fhir import edition
-from fhir_server.fhir.condition import Condition, Prefix
+from fhir_server.fhir.condition import EVERYTHING, Condition, Prefix
+from fhir_server.fhir.outcome import refuse
 from fhir_server.store import failures, feed, reads, reindex, schema
 from fhir_server.store.built import Built, Rules
 from fhir_server.store.clients import Clients
@@ -177,7 +178,9 @@ class Store:
         position = int(after[0]) if after is not None else None
         period = Period(since, at)
         async with self.database.reading():
-            within = await self._within(caller, predicate, [resource_type] if resource_type else self.types)
+            verb: Verb = "r" if id is not None else "s"
+            types = [resource_type] if resource_type else self.types
+            within = to(await self._within(caller, predicate, types), verb)
             if resource_type is not None and id is not None:
                 return await self._history.of_resource(within, resource_type, id, period, limit, position)
             if position is None:
@@ -190,7 +193,8 @@ class Store:
         `next` always holds the number to go on from, also when there is nothing new.
         """
         async with self.database.reading():
-            return await self._history.follow(await self._within(caller, predicate, self.types), number, limit)
+            within = to(await self._within(caller, predicate, self.types), "s")
+            return await self._history.follow(within, number, limit)
 
     async def wait_for_change(self, number: int, seconds: float) -> bool:
         """Wait up to `seconds` for the feed to pass this number; whether it did. Tells nothing about anybody."""
@@ -211,20 +215,29 @@ class Store:
         """One page. FhirError 400 `too-costly` where nothing narrows it down enough."""
         async with self.database.reading():
             await self._built.require(selection.type, selection.where, *(key.parameter for key in selection.sort))
-            where = await self._joined(caller, predicate, selection.type, selection.where)
+            where = await self._joined(caller, to(predicate, "s"), selection.type, selection.where)
             return await self._search.page(replace(selection, where=where))
 
     async def count(self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition) -> int:
-        """How many match, exactly. FhirError 400 `too-costly` likewise."""
+        """How many match, exactly. FhirError 400 `too-costly` likewise; 403 `small-cell` for who may only know of many,
+        where these or the others are few."""
+        access = to(predicate, "n")
         async with self.database.reading():
-            return await self._search.count(resource_type, await self._joined(caller, predicate, resource_type, where))
+            asked = await self._joined(caller, access, resource_type, where)
+            found = await self._search.count(resource_type, asked)
+            if isinstance(access, Access) and access.least:
+                everybody = await self._joined(caller, access, resource_type, EVERYTHING)
+                rest = await self._search.count(resource_type, everybody) - found if where != EVERYTHING else None
+                if found < access.least or (rest is not None and rest < access.least):
+                    raise refuse(403, "suppressed", "small-cell", f"Counts below {access.least} are not told.")
+            return found
 
     async def ids(
         self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition, limit: int = THROUGH
     ) -> list[str]:
         """The ids of all matches (for chains). FhirError 400 `too-costly` beyond `limit`; never cut off."""
         async with self.database.reading():
-            joined = await self._joined(caller, predicate, resource_type, where)
+            joined = await self._joined(caller, to(predicate, "s"), resource_type, where)
             return await self._search.ids(resource_type, joined, limit)
 
     async def keys(
@@ -239,7 +252,7 @@ class Store:
         """The distinct token keys that start with `prefix`, of all matches (for `_has`); likewise bounded."""
         async with self.database.reading():
             await self._built.require(resource_type, Prefix("tk", prefix))
-            joined = await self._joined(caller, predicate, resource_type, where)
+            joined = await self._joined(caller, to(predicate, "s"), resource_type, where)
             return await self._search.keys(resource_type, joined, prefix, limit)
 
     async def commit(self, caller: Caller, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
@@ -339,7 +352,7 @@ class Store:
 
     async def _visible(self, caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
         _require(caller, predicate)
-        visible = predicate(resource_type)
+        visible = to(predicate, "r")(resource_type)
         await self._built.require(resource_type, visible)
         return await self._resolved(resource_type, visible)
 
