@@ -9,13 +9,13 @@ it first and puts the condition it comes to in its place. The store only ever se
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import parse_qsl
 
-from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Ids, Keys, Not, Range, Updated
+from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Any, Condition, Ids, Keys, Not, Range, Updated
 from fhir_server.fhir.escapes import split, unescape
 from fhir_server.fhir.filters import condition, wrong_value
 from fhir_server.fhir.keys import escape
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
+from fhir_server.fhir.pairs import pairs
 from fhir_server.fhir.params import Parameter, parameters
 from fhir_server.fhir.references import ID, normalise
 from profiles.definitions import RESOURCE_TYPES
@@ -136,20 +136,28 @@ def criteria(type: str, query: str, base: str = "") -> Criteria:
     FhirError 400 for an unknown parameter, one that does not filter, and criteria that are empty or only say what a
     resource must not be, or that it has some value: a condition never means everybody.
     """
-    pairs = parse_qsl(query.lstrip("?"), keep_blank_values=True)
-    found = join(type, (filter(type, name, value, base) for name, value in pairs))
+    asked_for = pairs(query.lstrip("?"))
+    found = join(type, (filter(type, name, value, base) for name, value in asked_for))
     asked = found.where.inner if isinstance(found.where, All) else (found.where,)
     if not found.links and not any(_selects(part) for part in asked):
         text = "The condition names nothing a resource must be; it could mean every resource."
-        raise refuse(400, "invalid", "unselective-criteria", text, *(name for name, _ in pairs))
+        raise refuse(400, "invalid", "unselective-criteria", text, *(name for name, _ in asked_for))
     return found
 
 
 def _selects(part: Condition) -> bool:
     """Whether a condition says what a resource must be, not only what it must not be or that it has some value."""
-    if isinstance(part, Keys):
-        return not all(text.startswith(f"has{SEPARATOR}") for text in part.keys)
-    return not isinstance(part, Not | Updated) and not (isinstance(part, Range) and part.test == "ne")
+    match part:
+        case Keys(keys=keys):
+            return not all(text.startswith(f"has{SEPARATOR}") for text in keys)
+        case All(parts):
+            return any(_selects(each) for each in parts)
+        case Any(parts):
+            return all(_selects(each) for each in parts)
+        case Range(test=test):
+            return test != "ne"
+        case _:
+            return not isinstance(part, Not | Updated)
 
 
 def _chain(

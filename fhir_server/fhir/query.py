@@ -20,8 +20,10 @@ LIMIT = 1000
 PARAMETERS = 100
 """A search may have this many parameters."""
 
-_FORMAT = frozenset({"_format", "_pretty"})
-_ONCE = frozenset({"_count", "_total", "_summary", "_elements", "_contained", "_sort"})
+SHAPING = frozenset({"_format", "_pretty"})
+"""Parameters that only shape the answer, whatever it is."""
+
+_ONCE = frozenset({"_count", "_total", "_summary", "_elements", "_contained", "_containedType", "_sort"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class SearchRequest:
     """A search as understood.
 
     `count` is None where none was asked for. `understood` are the parameters for the `self` link, in order, without
-    `_format` and `_pretty`; `ignored` says, under lenient handling, which were passed over.
+    `_format` and `_pretty`, which are `shape`; `ignored` says, under lenient handling, which were passed over.
     """
 
     criteria: Criteria
@@ -41,6 +43,7 @@ class SearchRequest:
     includes: tuple[Include, ...] = ()
     understood: tuple[tuple[str, str], ...] = ()
     ignored: tuple[Issue, ...] = ()
+    shape: tuple[tuple[str, str], ...] = ()
 
     @property
     def type(self) -> str:
@@ -72,8 +75,10 @@ def parse(
     parts: list[Condition | Link] = []
     understood: list[tuple[str, str]] = []
     ignored: list[Issue] = []
+    shaping: list[tuple[str, str]] = []
     for name, value in pairs:
-        if name in _FORMAT:
+        if name in SHAPING:
+            shaping.append((name, value))
             continue
         if shape.accept(name, value):
             understood.append((name, str(shape.count) if name == "_count" else value))
@@ -99,6 +104,7 @@ def parse(
         tuple(shape.includes),
         tuple(understood),
         tuple(ignored),
+        tuple(shaping),
     )
 
 
@@ -135,9 +141,9 @@ class _Shape:
         elif name == "_elements":
             self.elements = results.wanted(self.type, value)
         elif name == "_contained":
-            if value != "false":
-                text = "Contained resources are not searched: _contained is false or absent."
-                raise refuse(400, "not-supported", "not-supported", text, name)
+            results.contained(value)
+        elif name == "_containedType":
+            results.contained_type(value)
         else:
             return False
         return True

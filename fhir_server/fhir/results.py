@@ -71,6 +71,21 @@ def summary(value: str) -> Summary:
     raise _wrong("_summary", value, "it is true, text, data, count or false")
 
 
+def contained(value: str) -> None:
+    """`_contained`: false, for contained resources are not found by themselves. FhirError 400."""
+    if value in ("true", "both"):
+        text = "Contained resources are not searched: _contained is false or absent."
+        raise refuse(400, "not-supported", "not-supported", text, "_contained")
+    if value != "false":
+        raise _wrong("_contained", value, "it is true, both or false")
+
+
+def contained_type(value: str) -> None:
+    """`_containedType`, which has no effect while `_contained` is false. FhirError 400 for an unknown value."""
+    if value not in ("container", "contained"):
+        raise _wrong("_containedType", value, "it is container or contained")
+
+
 def wanted(type: str, value: str) -> tuple[str, ...]:
     """`_elements`: names of elements at the top of the type."""
     names = tuple(name.strip().removeprefix(f"{type}.") for name in value.split(","))
@@ -100,8 +115,8 @@ def include(name: str, value: str) -> Include:
     if modifier not in ("", "iterate", "recurse"):
         raise refuse(400, "invalid", "invalid-modifier", f"{plain} knows no modifier {modifier}.", name)
     reverse, iterate = plain == "_revinclude", modifier != ""
-    if value == "*" and not reverse:
-        return Include("*", "*", None, iterate)
+    if value == "*":
+        return Include("*", "*", None, iterate, reverse)
     source, _, rest = value.partition(":")
     code, _, target = rest.partition(":")
     if source not in RESOURCE_TYPES or not code or (target and target not in RESOURCE_TYPES):

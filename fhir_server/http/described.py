@@ -55,6 +55,7 @@ PARAMETERS: Mapping[str, str] = {
     "_total": "Whether to count all matches: `none`, `estimate`, `accurate`.",
     "_include": "Also what the matches refer to: `Immunization:patient`.",
     "_revinclude": "Also what refers to the matches: `Provenance:target`.",
+    "mode": "What is described: `full` or `normative`.",
     "_type": "Only these types, separated by commas.",
     "_since": "Only versions stored at this instant or later.",
     "_at": "Only versions current at some time in this period.",
@@ -121,11 +122,18 @@ def _search(id: str, summary: str, spec: str = "http.html#search") -> Interactio
     )
 
 
-def _form_search(id: str, summary: str) -> Interaction:
+def _system_search(id: str) -> Interaction:
+    return Interaction(
+        id, "Search for resources of several types", "http.html#search", _FOUND, "Bundle", refuses=(),
+        query=("_type", *_SEARCH_QUERY), headers=("Prefer",), searches=True, tag="Search",
+    )  # fmt: skip
+
+
+def _form_search(id: str, summary: str, where: tuple[str, ...] = ()) -> Interaction:
     return Interaction(
         id, summary, "http.html#search", _FOUND, "Bundle",
-        refuses=(404, *_BODY), query=_SEARCH_QUERY, headers=("Prefer",), searches=True, takes={FORM: None},
-        tag="Search",
+        refuses=_BODY if where else (404, *_BODY), query=(*where, *_SEARCH_QUERY), headers=("Prefer",),
+        searches=True, takes={FORM: None}, tag="Search",
     )  # fmt: skip
 
 
@@ -147,7 +155,7 @@ def _bundle(id: str) -> Interaction:
 DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ("GET", "/fhir/metadata"): Interaction(
         "capabilities", "What this server can do", "http.html#capabilities",
-        {200: "The CapabilityStatement."}, "CapabilityStatement", refuses=(), tag="Server",
+        {200: "The CapabilityStatement."}, "CapabilityStatement", refuses=(), query=("mode", *_SUBSET), tag="Server",
     ),
     ("GET", "/fhir/{type}/{id}"): Interaction(
         "read", "Read a resource", "http.html#read",
@@ -209,6 +217,11 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ("GET", "/fhir/{type}/{id}/_history"): _history("history-instance", "The versions of a resource"),
     ("GET", "/fhir/{type}/_history"): _history("history-type", "The versions of all resources of a type"),
     ("GET", "/fhir/_history"): _history("history-system", "The versions of all resources", ()),
+    ("GET", "/fhir"): _system_search("search-system"),
+    ("GET", "/fhir/"): _system_search("search-system-slash"),
+    ("POST", "/fhir/_search"): _form_search(
+        "search-system-post", "Search for resources of several types, with a form", ("_type",)
+    ),
     ("POST", "/fhir"): _bundle("bundle"),
     ("POST", "/fhir/"): _bundle("bundle-slash"),
     ("GET", "/fhir/_jobs/{job}"): Interaction(

@@ -4,17 +4,16 @@ https://hl7.org/fhir/R4/http.html#general
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 from typing import NoReturn
-from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from fhir_server.caller import DEVELOPER, Caller, Predicate, allow_all
 from fhir_server.context import Context
-from fhir_server.fhir import xml
+from fhir_server.fhir import pairs, xml
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.http import formats
 from fhir_server.http.formats import Format
@@ -55,7 +54,7 @@ class Exchange:
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """Query parameters in order, decoded. FhirError 400 for bytes that are not UTF-8."""
-        return form_pairs(self._query)
+        return pairs.of_bytes(self._query)
 
     @cached_property
     def parameters(self) -> list[tuple[str, str]]:
@@ -99,18 +98,27 @@ class Exchange:
 
         FhirError 406 where no format is both wanted and spoken here.
         """
-        if self._query:
-            self.pretty = ("_pretty", "true") in self.pairs
-            asked = next((value for name, value in self.pairs if name == "_format"), None)
-            if asked is not None:
-                # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
-                self.format = formats.named(asked.replace(" ", "+")) or _not_acceptable("_format", asked)
-                return
+        if self._query and self.shape(self.pairs):
+            return
         accept = self.headers.get("accept")
         if accept is None or accept == "*/*" or accept == "application/fhir+json":
             return
         ranges = ",".join(self.headers.getlist("accept"))
         self.format = formats.negotiated(ranges) or _not_acceptable("Accept", ranges)
+
+    def shape(self, given: Iterable[tuple[str, str]]) -> bool:
+        """Take `_format` and `_pretty` from these pairs; whether a format was among them. FhirError 406 likewise."""
+        asked = None
+        for name, value in given:
+            if name == "_pretty":
+                self.pretty = value == "true"
+            elif name == "_format" and asked is None:
+                asked = value
+        if asked is None:
+            return False
+        # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
+        self.format = formats.named(asked.replace(" ", "+")) or _not_acceptable("_format", asked)
+        return True
 
     async def resource(self, limit: int) -> bytes:
         """The body as FHIR JSON, also where it came as XML.
@@ -170,19 +178,6 @@ class Exchange:
                 yield chunk
             if not message.get("more_body", False):
                 return
-
-
-def form_pairs(encoded: bytes) -> list[tuple[str, str]]:
-    """Decoded name-value pairs of a query string or form body. FhirError 400 for bytes that are not UTF-8."""
-    try:
-        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1_000)
-    except ValueError:
-        raise refuse(
-            400,
-            "invalid",
-            "malformed-query",
-            "The parameters are not percent-encoded UTF-8, or there are more than 1,000.",
-        ) from None
 
 
 def _not_acceptable(place: str, asked: str) -> NoReturn:

@@ -3,35 +3,38 @@
 https://hl7.org/fhir/R4/http.html#summary
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlencode
 
 from starlette.routing import BaseRoute, Route
 
-from fhir_server.context import Context
+from fhir_server.context import Context, Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
-from fhir_server.http.exchange import Exchange, form_pairs
-from fhir_server.http.wire import Endpoint, Handler
+from fhir_server.fhir.pairs import malformed, of_bytes
+from fhir_server.http.exchange import Exchange
+from fhir_server.http.wire import Elsewhere, Endpoint, Handler
 from fhir_server.interactions import (
     batch,
     capabilities,
     compartments,
     conditional,
     history,
-    paging,
     patches,
     reads,
     search,
+    system_search,
     writes,
 )
-from fhir_server.interactions.incoming import known_type, require_valid
+from fhir_server.interactions.incoming import known_type
+from fhir_server.interactions.perform import FORM, Asking
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import arguments
-from fhir_server.operations.registry import Call, Level, Operation, Registry
+from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.registry import Registry
 
-_FORM = "application/x-www-form-urlencoded"
+Describe = Callable[[Settings, Sequence[tuple[str, str]]], Reply]
+
 _SLOWEST_UPLOAD = 100_000
 """Bytes a second; a file that arrives as fast may take longer than a request may otherwise."""
 
@@ -44,11 +47,17 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         for row in registry.rows
     ]
 
+    def describe(settings: Settings, pairs: Sequence[tuple[str, str]]) -> Reply:
+        return capabilities.metadata(settings, offered, pairs)
+
     async def metadata(exchange: Exchange) -> Reply:
-        return capabilities.statement(exchange.context.settings, offered)
+        return describe(exchange.context.settings, exchange.parameters)
 
     async def operation(exchange: Exchange) -> Reply:
         return await _operation(exchange, registry)
+
+    async def posted(exchange: Exchange) -> Reply:
+        return await _batch(exchange, registry, describe)
 
     conditionally: dict[str, Handler] = {
         "PUT": _conditional_update,
@@ -64,6 +73,7 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         ("/fhir/{type}/{id}", {"GET": _read, "PUT": _update, "PATCH": _patch, "DELETE": _delete}),
         ("/fhir/metadata", {"GET": metadata}),
         ("/fhir/_history", {"GET": _system_history}),
+        ("/fhir/_search", {"POST": _system_search}),
         ("/fhir/${operation}", call),
         ("/fhir/{type}", {"GET": _search, "POST": _create, **conditionally}),
         ("/fhir/{type}/{id}/_history", {"GET": _instance_history}),
@@ -71,11 +81,12 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         ("/fhir/{type}/{id}/*", {"GET": _compartment}),
         ("/fhir/{owner}/{id}/{type}", {"GET": _search}),
         ("/fhir/{owner}/{id}/{type}/_search", {"POST": _search}),
-        ("/fhir", {"POST": _batch}),
-        ("/fhir/", {"POST": _batch}),
-        ("/fhir/{rest:path}", dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _nowhere)),
+        ("/fhir", {"GET": _system_search, "POST": posted}),
+        ("/fhir/", {"GET": _system_search, "POST": posted}),
     ]
-    return [Route(path, Endpoint(context, handlers)) for path, handlers in table]
+    routes = [Route(path, Endpoint(context, handlers)) for path, handlers in table]
+    nowhere = Endpoint(context, dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _nowhere))
+    return [*routes, Route("/fhir/{rest:path}", Elsewhere(routes, nowhere))]
 
 
 async def _read(exchange: Exchange) -> Reply:
@@ -107,13 +118,22 @@ async def _create(exchange: Exchange) -> Reply:
         exchange.predicate,
         resource_type,
         await _resource_body(exchange, resource_type),
-        exchange.headers.get("if-none-exist"),
+        _if_none_exist(exchange),
     )
+
+
+def _if_none_exist(exchange: Exchange) -> str | None:
+    """The condition of a create. FhirError 400 where it is not percent-encoded."""
+    condition = exchange.headers.get("if-none-exist")
+    if condition is not None and not condition.isascii():
+        raise malformed()
+    return condition
 
 
 async def _update(exchange: Exchange) -> Reply:
     resource_type = known_type(exchange.path["type"])
     exchange.require_no_parameters()
+    _refuse_if_none_exist(exchange)
     return await writes.update(
         exchange.context,
         exchange.caller,
@@ -154,6 +174,7 @@ async def _patch(exchange: Exchange) -> Reply:
 
 async def _conditional_update(exchange: Exchange) -> Reply:
     resource_type = known_type(exchange.path["type"])
+    _refuse_if_none_exist(exchange)
     return await conditional.update(
         exchange.context,
         exchange.caller,
@@ -190,6 +211,13 @@ async def _conditional_delete(exchange: Exchange) -> Reply:
     )
 
 
+def _refuse_if_none_exist(exchange: Exchange) -> None:
+    """FhirError 400 for If-None-Exist where it would be passed over."""
+    if "if-none-exist" in exchange.headers:
+        text = f"If-None-Exist belongs to a create; it has no meaning for {exchange.method}."
+        raise refuse(400, "invalid", "misplaced-condition", text, "If-None-Exist")
+
+
 async def _change(exchange: Exchange) -> patches.Patch:
     limit = exchange.context.settings.max_resource
     if exchange.media_type == patches.JSON_PATCH:
@@ -198,13 +226,7 @@ async def _change(exchange: Exchange) -> patches.Patch:
 
 
 async def _search(exchange: Exchange) -> Reply:
-    pairs = exchange.pairs
-    if exchange.method == "POST":
-        if exchange.media_type != _FORM:
-            raise refuse(
-                415, "not-supported", "unsupported-content-type", f"A search by POST takes {_FORM}.", "Content-Type"
-            )
-        pairs = pairs + form_pairs(await exchange.body(exchange.context.settings.max_resource))
+    pairs = await _search_pairs(exchange)
     path = exchange.path
     owner = (known_type(path["owner"]), path["id"]) if "owner" in path else None
     return await search.search(
@@ -212,82 +234,88 @@ async def _search(exchange: Exchange) -> Reply:
     )
 
 
+async def _system_search(exchange: Exchange) -> Reply:
+    pairs = await _search_pairs(exchange)
+    return await system_search.system_search(
+        exchange.context, exchange.caller, exchange.predicate, pairs, exchange.lenient
+    )
+
+
+async def _search_pairs(exchange: Exchange) -> list[tuple[str, str]]:
+    """The parameters of a search, those of its address first, then those of its form."""
+    pairs = exchange.pairs
+    if exchange.method == "POST":
+        if exchange.media_type != FORM:
+            raise refuse(
+                415, "not-supported", "unsupported-content-type", f"A search by POST takes {FORM}.", "Content-Type"
+            )
+        form = of_bytes(await exchange.body(exchange.context.settings.max_resource))
+        exchange.shape(form)
+        pairs = pairs + form
+    return pairs
+
+
 async def _compartment(exchange: Exchange) -> Reply:
     owner = (exchange.path["type"], exchange.path["id"])
-    return await compartments.search(exchange.context, exchange.caller, exchange.predicate, owner, exchange.parameters)
+    return await compartments.search(exchange.context, exchange.caller, exchange.predicate, owner, exchange.pairs)
 
 
-async def _batch(exchange: Exchange) -> Reply:
+async def _batch(exchange: Exchange, registry: Registry, metadata: Describe) -> Reply:
     body = await exchange.resource(exchange.context.settings.max_bundle)
-    minimal = exchange.prefer.get("return") == "minimal"
-    return await batch.bundle(exchange.context, exchange.caller, exchange.predicate, body, exchange.lenient, minimal)
+    invocation = _invocation(exchange, registry)
+    asking = Asking(
+        exchange.context,
+        exchange.caller,
+        exchange.predicate,
+        invocation.of_entry,
+        invocation.changes,
+        partial(metadata, exchange.context.settings),
+        exchange.lenient,
+        exchange.prefer.get("return") == "minimal",
+    )
+    return await batch.bundle(asking, body)
 
 
 async def _system_history(exchange: Exchange) -> Reply:
-    return await history.history(exchange.context, exchange.caller, exchange.predicate, None, None, exchange.parameters)
+    return await history.history(exchange.context, exchange.caller, exchange.predicate, None, None, exchange.pairs)
 
 
 async def _type_history(exchange: Exchange) -> Reply:
     return await history.history(
-        exchange.context, exchange.caller, exchange.predicate, exchange.path["type"], None, exchange.parameters
+        exchange.context, exchange.caller, exchange.predicate, exchange.path["type"], None, exchange.pairs
     )
 
 
 async def _instance_history(exchange: Exchange) -> Reply:
     path = exchange.path
     return await history.history(
-        exchange.context, exchange.caller, exchange.predicate, path["type"], path["id"], exchange.parameters
+        exchange.context, exchange.caller, exchange.predicate, path["type"], path["id"], exchange.pairs
     )
 
 
 async def _operation(exchange: Exchange, registry: Registry) -> Reply:
-    path = exchange.path
-    resource_type, resource_id, code = path.get("type"), path.get("id"), path["operation"]
-    if resource_type is not None:
-        known_type(resource_type)
-    level: Level = "system" if resource_type is None else "type" if resource_id is None else "instance"
-    row = registry.find(code, level, resource_type)
-    if row is None:
-        raise refuse(404, "not-supported", "unknown-operation", f"There is no operation ${code} at this address.")
-    if exchange.method == "GET" and row.affects_state:
-        raise refuse(405, "not-supported", "wrong-method", f"${code} changes data and must be called by POST.")
-    if exchange.method == "GET" and row.only_post:
-        text = f"${code} must be called by POST, for what it takes does not belong in an address."
-        raise refuse(405, "not-supported", "wrong-method", text)
-    return await row.handler(await _call(exchange, row, registry.definition_of(row), resource_type, resource_id))
-
-
-async def _call(
-    exchange: Exchange, row: Operation, definition: dict[str, Any], resource_type: str | None, resource_id: str | None
-) -> Call:
-    settings = exchange.context.settings
-    raw = exchange.method == "POST" and exchange.media_type in row.accepts
-    body = exchange.stream(settings.max_upload, pace=_SLOWEST_UPLOAD) if raw else None
-    token = None
-    if raw or exchange.method == "GET":
+    path, settings = exchange.path, exchange.context.settings
+    at = (path.get("type"), path.get("id"))
+    invocation = _invocation(exchange, registry)
+    row = invocation.found(path["operation"], *at, exchange.method)
+    if exchange.method != "POST":
+        return await row.handler(invocation.by_query(row, at, exchange.pairs))
+    if exchange.media_type in row.accepts:
+        body = exchange.stream(settings.max_upload, pace=_SLOWEST_UPLOAD)
         pairs = exchange.parameters
-        if row.paged:
-            token = next((value for name, value in pairs if name == paging.PARAMETER), None)
-            pairs = [pair for pair in pairs if pair[0] != paging.PARAMETER]
-        given = arguments.from_query(pairs, definition)
-    else:
-        exchange.require_no_parameters()
-        sent = await exchange.resource(settings.max_bundle)
-        resource = json.parse(sent) if sent.strip() else {"resourceType": "Parameters"}
-        require_valid(resource)
-        given = arguments.from_resource(resource, definition)
-    return Call(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        given,
-        resource_type,
-        resource_id,
-        body,
-        exchange.media_type,
-        exchange.language,
-        exchange.prefer,
-        token,
+        return await row.handler(invocation.by_query(row, at, pairs, body=body, media_type=exchange.media_type))
+    if row.accepts and exchange.media_type:
+        # It takes a file, whatever else FHIR itself would take.
+        text = f"${row.code} takes {' or '.join(sorted(row.accepts))}."
+        raise refuse(415, "not-supported", "unsupported-content-type", text, "Content-Type")
+    exchange.require_no_parameters()
+    sent = await exchange.resource(settings.max_bundle)
+    return await row.handler(invocation.by_resource(row, at, json.parse(sent) if sent.strip() else None))
+
+
+def _invocation(exchange: Exchange, registry: Registry) -> Invocation:
+    return Invocation(
+        registry, exchange.context, exchange.caller, exchange.predicate, exchange.language, exchange.prefer
     )
 
 

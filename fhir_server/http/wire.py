@@ -7,18 +7,19 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.context import Context
 from fhir_server.fhir import json, xml
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
 from fhir_server.http.exchange import Exchange
-from fhir_server.interactions.reply import Reply
+from fhir_server.interactions.reply import Reply, unmodified
 
 log = logging.getLogger("fhir_server.http")
 
@@ -89,6 +90,24 @@ class Endpoint:
             )
         exchange.negotiate()
         return respond(exchange, await handler(exchange))
+
+
+class Elsewhere:
+    """Every other address: with a slash at its end it means the one without, else there is nothing."""
+
+    def __init__(self, routes: Iterable[BaseRoute], nowhere: Endpoint) -> None:
+        self._routes = tuple(routes)
+        self._nowhere = nowhere
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith("/"):
+            meant = {**scope, "path": scope["path"].rstrip("/"), "path_params": {}}
+            for route in self._routes:
+                match, found = route.matches(meant)
+                if match is Match.FULL:
+                    await route.handle({**meant, **found}, receive, send)
+                    return
+        await self._nowhere(scope, receive, send)
 
 
 async def _send_and_linger(response: Response, receive: Receive, send: Send) -> None:
@@ -179,20 +198,20 @@ def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
 
 
 def _not_modified(exchange: Exchange, reply: Reply) -> bool:
-    asked = exchange.headers.get("if-none-match")
-    if asked is not None:
-        return asked.strip() == "*" or f'"{reply.version}"' in (
-            tag.strip().removeprefix("W/") for tag in asked.split(",")
-        )
-    since = exchange.headers.get("if-modified-since")
-    if since is None or reply.updated is None:
+    asked, since = exchange.headers.get("if-none-match"), exchange.headers.get("if-modified-since")
+    if asked is None and since is None:
         return False
+    return unmodified(reply, asked, _next_second(since) if since is not None else None)
+
+
+def _next_second(date: str) -> int | None:
+    """The second after an HTTP date, in microseconds since 1970; None for what is no date."""
     try:
-        moment = parsedate_to_datetime(since)
+        moment = parsedate_to_datetime(date)
     except ValueError:
-        return False
+        return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return reply.updated // 1_000_000 <= moment.timestamp()
+    return (int(moment.timestamp()) + 1) * 1_000_000
 
 
 def _places(error: BaseException) -> str:

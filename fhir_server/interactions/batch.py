@@ -5,27 +5,22 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from fhir_server.caller import Caller, Predicate
-from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.interactions import answers, transaction
 from fhir_server.interactions.entry import Entry, take_apart, within
 from fhir_server.interactions.incoming import require_valid
-from fhir_server.interactions.perform import ORDER, perform
+from fhir_server.interactions.perform import ORDER, Asking, is_reading, perform
 from fhir_server.interactions.reply import Reply
 
 
-async def bundle(
-    context: Context, caller: Caller, predicate: Predicate, body: bytes, lenient: bool, minimal: bool
-) -> Reply:
-    """200 with a batch-response or transaction-response; FhirError for a Bundle that is neither, or not done at all.
-
-    `minimal` withholds from the response the resources just written.
-    """
+async def bundle(asking: Asking, body: bytes) -> Reply:
+    """200 with a batch-response or transaction-response; FhirError for a Bundle that is neither, or not done at all."""
+    context = asking.context
     found = json.parse(body)
     if found.get("resourceType") != "Bundle" or found.get("type") not in ("batch", "transaction"):
         raise refuse(
@@ -42,36 +37,33 @@ async def bundle(
         raise refuse(413, "too-costly", "too-many-entries", text, "Bundle.entry")
     if found["type"] == "transaction":
         require_valid(found)
-        done = await transaction.run(context, caller, predicate, found, json.compact(body), lenient, minimal)
+        done = await transaction.run(asking, found, json.compact(body))
         return Reply(200, bundles.bundle("transaction-response", done))
     taken = take_apart(context, found, json.compact(body), _malformed_entries(found))
-    return Reply(200, bundles.bundle("batch-response", await _run(context, caller, predicate, taken, lenient, minimal)))
+    return Reply(200, bundles.bundle("batch-response", await _run(asking, taken)))
 
 
-async def _run(
-    context: Context,
-    caller: Caller,
-    predicate: Predicate,
-    entries: Sequence[Entry | FhirError],
-    lenient: bool,
-    minimal: bool,
-) -> list[bundles.Entry]:
+async def _run(asking: Asking, entries: Sequence[Entry | FhirError]) -> list[bundles.Entry]:
     done: dict[int, bundles.Entry] = {}
-    for number, entry in sorted(enumerate(entries), key=_turn):
+    for number, entry in sorted(enumerate(entries), key=partial(_turn, asking)):
         try:
             if isinstance(entry, FhirError):
                 raise entry
-            reply = await perform(context, caller, predicate, entry, lenient)
-            done[number] = answers.of_reply(reply, context.settings.base, minimal)
+            reply = await perform(asking, entry)
+            done[number] = answers.of_reply(reply, asking.context.settings.base, asking.minimal)
         except FhirError as error:
             done[number] = answers.of_failure(within(error, f"Bundle.entry[{number}]"))
     return [done[number] for number in range(len(entries))]
 
 
-def _turn(numbered: tuple[int, Entry | FhirError]) -> tuple[int, int]:
+def _turn(asking: Asking, numbered: tuple[int, Entry | FhirError]) -> tuple[int, int]:
     number, entry = numbered
-    method = entry.method if isinstance(entry, Entry) else "POST"
-    return ORDER.index(method) if method in ORDER else len(ORDER), number
+    if isinstance(entry, FhirError) or entry.method not in ORDER:
+        return len(ORDER), number
+    try:
+        return ORDER.index("GET" if is_reading(asking, entry) else entry.method), number
+    except FhirError:
+        return len(ORDER), number
 
 
 def _malformed_entries(found: dict[str, Any]) -> dict[int, FhirError]:

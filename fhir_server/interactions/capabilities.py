@@ -3,7 +3,8 @@
 https://hl7.org/fhir/R4/capabilitystatement.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from fhir_server import __version__
 from fhir_server.context import Settings
+from fhir_server.fhir import subset
+from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.params import parameters
 from fhir_server.interactions import patches
 from fhir_server.interactions.reply import Reply
@@ -35,6 +38,20 @@ class Offered(NamedTuple):
     url: str
     types: frozenset[str]
     system: bool
+
+
+def metadata(settings: Settings, offered: Iterable[Offered], pairs: Sequence[tuple[str, str]]) -> Reply:
+    """200 with what `mode` asks for, or an excerpt of it. FhirError 400 for another mode or parameter."""
+    modes = [value for name, value in pairs if name == "mode"]
+    if len(modes) > 1:
+        raise refuse(400, "invalid", "repeated-parameter", "mode may be given once.", "mode")
+    mode = modes[0] if modes else "full"
+    if mode not in ("full", "normative"):
+        text = f"mode={mode[:200]} is not served: it is full or normative."
+        raise refuse(400, "not-supported", "invalid-value", text, "mode")
+    reply = statement(settings, offered)
+    wanted = subset.asked("CapabilityStatement", [pair for pair in pairs if pair[0] != "mode"])
+    return reply if wanted is None or reply.body is None else replace(reply, body=wanted(reply.body))
 
 
 def statement(settings: Settings, offered: Iterable[Offered]) -> Reply:

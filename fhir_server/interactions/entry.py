@@ -6,13 +6,13 @@ https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from fhir_server.context import Context
+from fhir_server.fhir import pairs
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.interactions.incoming import known_type, legal_id
+from fhir_server.interactions.address import Address, address
 from profiles.definitions import RESOURCE_TYPES
 
 
@@ -27,31 +27,49 @@ class _RawBundle(msgspec.Struct):
 _raw_bundle = msgspec.json.Decoder(_RawBundle)
 _raw_entry = msgspec.json.Decoder(_Raw)
 
-_HEADERS = {"If-Match": "ifMatch", "If-None-Match": "ifNoneMatch", "If-None-Exist": "ifNoneExist"}
+_HEADERS = {
+    "If-Match": "ifMatch",
+    "If-None-Match": "ifNoneMatch",
+    "If-Modified-Since": "ifModifiedSince",
+    "If-None-Exist": "ifNoneExist",
+}
 """Headers that an entry of a Bundle has as elements."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`number` is the entry's place; `type`, `id` and `criteria` come from request.url (`Patient?identifier=..`).
-
-    `owner` is whose compartment is searched: of `Patient/1/Immunization` it is `("Patient", "1")`.
-    """
+    """`number` is the entry's place, `at` what its URL names; `resource` and its JSON `body` are what it sends."""
 
     number: int
     method: str
-    type: str | None
-    id: str | None
-    version: str | None
-    history: bool
-    criteria: str | None
+    at: Address
     full_url: str | None
     if_match: str | None
     if_none_match: str | None
+    if_modified_since: str | None
     if_none_exist: str | None
     resource: dict[str, Any] | None
     body: bytes
-    owner: tuple[str, str] | None = None
+
+    @property
+    def type(self) -> str | None:
+        """The resource type named."""
+        return self.at.type
+
+    @property
+    def id(self) -> str | None:
+        """The id of the resource named."""
+        return self.at.id
+
+    @property
+    def criteria(self) -> str | None:
+        """What stands behind the question mark, None where there is none."""
+        return self.at.criteria
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters of the URL. FhirError 400 where they are not well encoded."""
+        return pairs.pairs(self.at.criteria or "")
 
     @property
     def expression(self) -> str:
@@ -113,40 +131,22 @@ def _entry(context: Context, number: int, entry: dict[str, Any], body: bytes) ->
         raise FhirError(
             400, [Issue("required", "missing-request", "The entry has no request.", (f"Bundle.entry[{number}]",))]
         )
-    method, url = request["method"], request["url"]
-    path, question, criteria = url.removeprefix(context.settings.base + "/").lstrip("/").partition("?")
-    segments = [segment for segment in path.split("/") if segment]
-    resource_type = known_type(segments[0]) if segments and not segments[0].startswith("_") else None
-    history = "_history" in segments
-    version = segments[3] if len(segments) == 4 and segments[2] == "_history" else None
-    resource_id = segments[1] if len(segments) > 1 and not segments[1].startswith(("_", "$")) else None
-    owner = None
-    if resource_type is not None and resource_id is not None and len(segments) == 3 and segments[2][0] not in "_$*":
-        owner, resource_type, resource_id = (resource_type, resource_id), known_type(segments[2]), None
+    method = request["method"]
     made = Entry(
-        number, method, resource_type, resource_id, version, history, criteria if question else None,
-        entry.get("fullUrl"), request.get("ifMatch"), request.get("ifNoneMatch"), request.get("ifNoneExist"),
-        entry.get("resource"), body, owner,
+        number, method, address(request["url"], context.settings.base), entry.get("fullUrl"),
+        request.get("ifMatch"), request.get("ifNoneMatch"), request.get("ifModifiedSince"),
+        request.get("ifNoneExist"), entry.get("resource"), body,
     )  # fmt: skip
-    elsewhere = len(segments) > 2 and not history and (owner is None or method not in ("GET", "HEAD"))
-    if elsewhere or any(segment.startswith("$") for segment in segments) or len(segments) > 4:
-        raise made.refuse(
-            400, "not-supported", "unsupported-url", f"'{url}' cannot be called in a Bundle.", "request.url"
-        )
-    if resource_id is not None and not legal_id(resource_id):
-        raise made.refuse(400, "value", "malformed-id", f"'{resource_id}' cannot be an id.", "request.url")
-    limit = context.settings.max_bundle if resource_type == "Bundle" else context.settings.max_resource
+    limit = context.settings.max_bundle if made.type == "Bundle" else context.settings.max_resource
     if len(body) > limit:
         text = f"The resource has {len(body)} bytes; at most {limit} are accepted."
         raise made.refuse(413, "too-long", "resource-too-large", text, "resource")
-    if method in ("POST", "PUT") and made.resource is None:
+    if made.resource is None and (method == "PUT" or (method == "POST" and not made.at.special)):
         raise made.refuse(400, "required", "missing-resource", f"A {method} needs a resource.", "resource")
+    if made.if_none_exist is not None and method != "POST":
+        text = f"ifNoneExist belongs to a create; it has no meaning for {method}."
+        raise made.refuse(400, "invalid", "misplaced-condition", text, "request.ifNoneExist")
     return made
-
-
-def query_pairs(criteria: str) -> list[tuple[str, str]]:
-    """The decoded pairs of a query string."""
-    return parse_qsl(criteria, keep_blank_values=True)
 
 
 def identities(entries: Iterable[tuple[Entry, str | None]]) -> FhirError | None:

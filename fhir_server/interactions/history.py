@@ -10,6 +10,7 @@ from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import dates, results
 from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.fhir.query import SHAPING
 from fhir_server.interactions import answers, paging
 from fhir_server.interactions.incoming import known_type
 from fhir_server.interactions.reply import Reply
@@ -24,6 +25,7 @@ class _Asked:
     count: int
     token: str | None
     understood: tuple[tuple[str, str], ...]
+    shape: tuple[tuple[str, str], ...]
 
 
 async def history(
@@ -45,17 +47,21 @@ async def history(
         caller, predicate, resource_type, resource_id,
         since=asked.since, at=asked.at, limit=asked.count, after=position,
     )  # fmt: skip
-    links = {"self": paging.address(address, asked.understood)}
+    shown = (*asked.understood, *asked.shape)
+    links = {"self": paging.address(address, shown)}
     if page.next is not None:
         token = paging.issue(context, caller, bound, page.next)
-        links["next"] = paging.address(address, [*asked.understood, (paging.PARAMETER, token)])
+        links["next"] = paging.address(address, [*shown, (paging.PARAMETER, token)])
     total = len(page.rows) if page.next is None and position is None else None
     return Reply(200, answers.history(context.settings.base, page.rows, links, total))
 
 
 def _understand(context: Context, pairs: Sequence[tuple[str, str]]) -> _Asked:
     given: dict[str, str] = {}
+    shape = tuple(pair for pair in pairs if pair[0] in SHAPING)
     for name, value in pairs:
+        if name in SHAPING:
+            continue
         if name not in _PARAMETERS:
             text = f"A history has no parameter '{name}'; it has _since, _at and _count."
             raise refuse(400, "not-supported", "unknown-parameter", text, name)
@@ -67,7 +73,7 @@ def _understand(context: Context, pairs: Sequence[tuple[str, str]]) -> _Asked:
     settings = context.settings
     count = min(results.count(given["_count"]), settings.max_page_size) if "_count" in given else settings.page_size
     token = given.pop(paging.PARAMETER, None)
-    return _Asked(since, at, count, token, tuple(given.items()))
+    return _Asked(since, at, count, token, tuple(given.items()), shape)
 
 
 def _span(name: str, text: str) -> tuple[int, int]:

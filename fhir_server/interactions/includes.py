@@ -3,7 +3,10 @@
 https://hl7.org/fhir/R4/search.html#include
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
@@ -14,6 +17,7 @@ from fhir_server.fhir.params import parameters
 from fhir_server.fhir.references import local
 from fhir_server.fhir.results import Include
 from fhir_server.store.records import Selection, Stored
+from profiles.definitions import RESOURCE_TYPES
 
 _ROUNDS = 3
 """How often `:iterate` goes on from what was added."""
@@ -49,8 +53,28 @@ async def _round(
     found = await context.store.read_many(caller, predicate, sorted(wanted)) if wanted else []
     for include in includes:
         if include.reverse:
-            found += await _referring(context, caller, predicate, include, rows)
+            for source in _sources(include, rows):
+                found += await _referring(context, caller, predicate, replace(include, source=source), rows)
     return found
+
+
+def _sources(include: Include, rows: Sequence[Stored]) -> Iterable[str]:
+    """The types whose resources may refer to the rows: the one asked for, for `*` all that have a way to."""
+    if include.source != "*":
+        return (include.source,)
+    return sorted({source for kind in {row.type for row in rows} for source in referring(kind)})
+
+
+@cache
+def referring(target: str) -> Mapping[str, tuple[str, ...]]:
+    """Resource type -> the names of its parameters by which it may refer to resources of the type `target`."""
+    found = {}
+    for source in RESOURCE_TYPES:
+        known = parameters(source).values()
+        names = tuple(each.name for each in known if each.type == "reference" and target in (each.targets or (target,)))
+        if names:
+            found[source] = names
+    return MappingProxyType(found)
 
 
 def _targets(context: Context, row: Stored, includes: Sequence[Include]) -> Iterator[tuple[str, str]]:
@@ -72,8 +96,14 @@ async def _referring(
     context: Context, caller: Caller, predicate: Predicate, include: Include, rows: Sequence[Stored]
 ) -> list[Stored]:
     """What refers to the rows by the parameter, of the include's source type."""
-    targets = [f"{row.type}/{row.id}" for row in rows if include.target in (None, row.type)]
-    keys = [f"{label}{SEPARATOR}{target}" for label in _labels(include.source, include.parameter) for target in targets]
+    known = parameters(include.source)
+    keys = [
+        f"{label}{SEPARATOR}{row.type}/{row.id}"
+        for row in rows
+        if include.target in (None, row.type)
+        for label in sorted(_labels(include.source, include.parameter))
+        if row.type in (known[label].targets or (row.type,))
+    ]
     found: list[Stored] = []
     for start in range(0, len(keys), _AT_ONCE):
         where = Keys("tk", tuple(keys[start : start + _AT_ONCE]))
@@ -82,7 +112,7 @@ async def _referring(
     return found
 
 
-def _labels(resource_type: str, name: str) -> Iterable[str]:
+def _labels(resource_type: str, name: str) -> set[str]:
     known = parameters(resource_type)
     if name == "*":
         return {parameter.label for parameter in known.values() if parameter.type == "reference"}

@@ -55,6 +55,14 @@ def redeem(context: Context, caller: Caller, pairs: Iterable[tuple[str, str]], t
     return found.position
 
 
+def token(pairs: Iterable[tuple[str, str]]) -> str | None:
+    """The page token among a query's parameters. FhirError 400 for several."""
+    found = [value for name, value in pairs if name == PARAMETER]
+    if len(found) > 1:
+        raise refuse(400, "invalid", "repeated-parameter", f"{PARAMETER} may be given once.", PARAMETER)
+    return found[0] if found else None
+
+
 def address(path: str, pairs: Sequence[tuple[str, str]]) -> str:
     """The address with these parameters."""
     return f"{path}?{urlencode(pairs)}" if pairs else path

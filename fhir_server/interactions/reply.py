@@ -39,6 +39,15 @@ def of_stored(status: int, stored: Stored, *, location: bool = False, written: b
     )
 
 
+def unmodified(reply: Reply, if_none_match: str | None, before: int | None) -> bool:
+    """Whether the client has this version: by the entity tags it knows, else because it is older than `before`
+    (microseconds since 1970)."""
+    if if_none_match is not None:
+        tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+        return if_none_match.strip() == "*" or f'"{reply.version}"' in tags
+    return before is not None and reply.updated is not None and reply.updated < before
+
+
 def narrowed(stored: Stored, asked: Subset | None) -> Stored:
     """The same version with the elements asked for; None asks for all."""
     return stored if asked is None or stored.raw is None else replace(stored, raw=asked(stored.raw))

@@ -38,12 +38,10 @@ async def search(
     path = "/".join((*(owner or ()), resource_type))
     settings = context.settings
     asked = [pair for pair in pairs if pair[0] != paging.PARAMETER]
-    tokens = [value for name, value in pairs if name == paging.PARAMETER]
+    token = paging.token(pairs) if len(asked) < len(pairs) else None
     request = query.parse(resource_type, asked, lenient, settings.base, settings.max_page_size)
     asked_for = subset.subset(request.summary, request.elements)
-    if len(tokens) > 1:
-        raise refuse(400, "invalid", "repeated-parameter", f"{paging.PARAMETER} may be given once.", paging.PARAMETER)
-    position = paging.redeem(context, caller, _bound(path, request), tokens[0]) if tokens else None
+    position = paging.redeem(context, caller, _bound(path, request), token) if token is not None else None
     where = await resolve(context, caller, predicate, request.criteria)
     where = All((*within, where)) if within else where
     limit = settings.page_size if request.count is None else request.count
@@ -126,10 +124,11 @@ def _reply(
     total: int | None,
 ) -> Reply:
     address = f"{context.settings.base}/{path}"
-    links = {"self": paging.address(address, request.understood)}
+    shown = (*request.understood, *request.shape)
+    links = {"self": paging.address(address, shown)}
     if page.next is not None:
         token = paging.issue(context, caller, _bound(path, request), page.next)
-        links["next"] = paging.address(address, [*request.understood, (paging.PARAMETER, token)])
+        links["next"] = paging.address(address, [*shown, (paging.PARAMETER, token)])
     return Reply(200, answers.searchset(context.settings.base, page.rows, included, request.ignored, links, total))
 
 

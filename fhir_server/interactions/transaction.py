@@ -11,15 +11,15 @@ from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions import answers, conditional, patches
+from fhir_server.interactions import answers, conditional, paging, patches
+from fhir_server.interactions.address import EVERY
 from fhir_server.interactions.again import again
 from fhir_server.interactions.conditional import Found
-from fhir_server.interactions.entry import Entry, identities, query_pairs, take_apart, within
+from fhir_server.interactions.entry import Entry, identities, take_apart, within
 from fhir_server.interactions.incoming import Incoming, entries_of, require_whole
-from fhir_server.interactions.perform import ORDER, perform
+from fhir_server.interactions.perform import ORDER, Asking, is_reading, perform, require_writable
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.interactions.writes import (
-    claim,
     expected_version,
     must_be_new,
     new_id,
@@ -32,40 +32,35 @@ from fhir_server.store.records import ClaimTaken, Create, Delete, Update, Write
 @dataclass(frozen=True, slots=True)
 class _Step:
     """An entry with the identity it acts on. `found`: it is already there, nothing is to be created. `looked` is what
-    its criteria found; `patched` the outcome of its patch, links not yet resolved."""
+    its criteria found; `patched` the outcome of its patch, links not yet resolved. `reads`: it only looks."""
 
     entry: Entry
     id: str | None
     found: bool = False
     looked: Found | None = None
     patched: Update | None = None
+    reads: bool = False
 
     @property
     def links(self) -> Iterable[tuple[str, str, str]]:
         """The links that this entry brings."""
+        if self.reads:
+            return ()
         if self.patched is None:
             return rewrite.links(self.entry.resource) if self.entry.resource is not None else ()
         return rewrite.links(json.parse(self.patched.body))
 
 
-async def run(
-    context: Context,
-    caller: Caller,
-    predicate: Predicate,
-    found: dict[str, object],
-    body: bytes,
-    lenient: bool,
-    minimal: bool,
-) -> list[bundles.Entry]:
+async def run(asking: Asking, found: dict[str, object], body: bytes) -> list[bundles.Entry]:
     """The answers to all entries, in order. FhirError when a write or the asking of a read fails; then nothing is done.
 
     A read looks at what the writes left. One that finds nothing fails alone: the writes are done by then.
     """
-    entries = _understood(context, take_apart(context, found, body, {}), lenient)
+    entries = _understood(asking, take_apart(asking.context, found, body, {}))
 
     async def attempt() -> list[bundles.Entry] | None:
         try:
-            return await _attempt(context, caller, predicate, entries, lenient, minimal)
+            return await _attempt(asking, entries)
         except ClaimTaken:
             # Between looking and writing somebody created what an entry asked for: its id differs from the one that
             # other entries would refer to, so everything is resolved afresh.
@@ -74,31 +69,35 @@ async def run(
     return await again(attempt, stale_too=all(entry.if_match is None for entry in entries))
 
 
-async def _attempt(
-    context: Context, caller: Caller, predicate: Predicate, entries: Sequence[Entry], lenient: bool, minimal: bool
-) -> list[bundles.Entry]:
-    steps = [await _identify(context, caller, predicate, entry) for entry in entries]
-    clash = identities((step.entry, step.id) for step in steps)
+async def _attempt(asking: Asking, entries: Sequence[Entry]) -> list[bundles.Entry]:
+    context, caller, predicate = asking.context, asking.caller, asking.predicate
+    steps = [
+        _Step(entry, entry.id, reads=True)
+        if is_reading(asking, entry)
+        else await _identify(context, caller, predicate, entry)
+        for entry in entries
+    ]
+    clash = identities((step.entry, step.id) for step in steps if not step.reads)
     if clash is not None:
         raise clash
     names = await _names(context, caller, predicate, steps)
-    changing = [step for step in steps if step.entry.method not in ("GET", "HEAD") and not step.found]
+    changing = [step for step in steps if not step.reads and not step.found]
     changing.sort(key=lambda step: ORDER.index(step.entry.method))
     committed = await context.store.commit(caller, predicate, [_write(context, step, names) for step in changing])
     base = context.settings.base
     done = {
-        step.entry.number: answers.of_reply(reply_to(outcome), base, minimal)
+        step.entry.number: answers.of_reply(reply_to(outcome), base, asking.minimal)
         for step, outcome in zip(changing, committed, strict=True)
     }
     for step in steps:
-        if not step.found and step.entry.method not in ("GET", "HEAD"):
+        if not step.found and not step.reads:
             continue
         try:
             if step.found:
                 reply = await _present(context, caller, predicate, step)
             else:
-                reply = await perform(context, caller, predicate, step.entry, lenient)
-            done[step.entry.number] = answers.of_reply(reply, base, minimal)
+                reply = await perform(asking, step.entry)
+            done[step.entry.number] = answers.of_reply(reply, base, asking.minimal)
         except FhirError as error:
             done[step.entry.number] = answers.of_failure(within(error, step.entry.expression))
     return [done[entry.number] for entry in entries]
@@ -110,7 +109,7 @@ async def _present(context: Context, caller: Caller, predicate: Predicate, step:
     return of_stored(200, stored, location=True, written=True)
 
 
-def _understood(context: Context, taken: Sequence[Entry | FhirError], lenient: bool) -> list[Entry]:
+def _understood(asking: Asking, taken: Sequence[Entry | FhirError]) -> list[Entry]:
     failed = [entry for entry in taken if isinstance(entry, FhirError)]
     if failed:
         # An unknown type answers 404 at its own address; here it is a mistake in what was sent.
@@ -118,41 +117,47 @@ def _understood(context: Context, taken: Sequence[Entry | FhirError], lenient: b
         raise FhirError(status, [issue for error in failed for issue in error.issues])
     entries = [entry for entry in taken if isinstance(entry, Entry)]
     for entry in entries:
-        if entry.method not in ORDER:
-            raise entry.refuse(400, "not-supported", "unsupported-request", f"{entry.method} is not possible here.")
-        if entry.type is None or (entry.method == "POST" and (entry.id or entry.criteria is not None)):
-            raise entry.refuse(
-                400, "not-supported", "unsupported-url", "This address is not possible here.", "request.url"
-            )
-        if entry.method in ("POST", "PUT") and (entry.resource or {}).get("resourceType") != entry.type:
-            text = f"The address takes a {entry.type}; the resource is a {(entry.resource or {}).get('resourceType')}."
-            raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
-        if entry.method in ("POST", "PUT") and entry.resource is not None:
-            try:
-                require_whole(entry.resource)
-            except FhirError as error:
-                raise within(error, entry.expression) from None
-        if entry.method in ("GET", "HEAD") and entry.id is None:
-            settings = context.settings
-            try:
-                pairs = query_pairs(entry.criteria or "")
-                query.parse(entry.type, pairs, lenient, settings.base, settings.max_page_size)
-            except FhirError as error:
-                raise within(error, entry.expression) from None
+        try:
+            _require_possible(asking, entry)
+        except FhirError as error:
+            told = within(error, entry.expression)
+            # An unknown operation, likewise.
+            raise FhirError(400, told.issues) if error.status in (404, 405) else told from None
     return entries
+
+
+def _require_possible(asking: Asking, entry: Entry) -> None:
+    """FhirError for what can be refused before anything is looked at."""
+    if is_reading(asking, entry):
+        if entry.type is not None and entry.id is None and entry.at.special in ("", "_search") and entry.type != EVERY:
+            settings = asking.context.settings
+            query.parse(entry.type, _searched(entry), asking.lenient, settings.base, settings.max_page_size)
+        return
+    if entry.at.operation:
+        text = f"${entry.at.operation} changes data by itself; it cannot be part of a transaction. Call it alone."
+        raise entry.refuse(400, "not-supported", "unsupported-request", text, "request.url")
+    require_writable(entry)
+    if entry.method in ("POST", "PUT") and entry.resource is not None:
+        found = entry.resource.get("resourceType")
+        if found != entry.type:
+            text = f"The address takes a {entry.type}; the resource is a {found}."
+            raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
+        require_whole(entry.resource)
+
+
+def _searched(entry: Entry) -> list[tuple[str, str]]:
+    return [pair for pair in entry.pairs if pair[0] != paging.PARAMETER]
 
 
 async def _identify(context: Context, caller: Caller, predicate: Predicate, entry: Entry) -> _Step:
     """Which resource the entry acts on: named, found by its criteria, or about to be created."""
-    if entry.method in ("GET", "HEAD"):
-        return _Step(entry, entry.id)
     criteria = entry.if_none_exist if entry.method == "POST" else entry.criteria
     looked = None
     if criteria is not None:
         looked = await _look(context, caller, predicate, entry, entry.type or "", criteria)
     present = looked.stored.id if looked is not None and looked.stored is not None else None
     if entry.method == "POST":
-        return _Step(entry, present or new_id(), present is not None)
+        return _Step(entry, present or new_id(), present is not None, looked)
     if entry.method == "PATCH":
         return await _patched(context, caller, predicate, entry, looked)
     sent = entry.resource.get("id") if entry.resource is not None else None
@@ -190,7 +195,7 @@ async def _names(context: Context, caller: Caller, predicate: Predicate, steps: 
     names = {
         step.entry.full_url: f"{step.entry.type}/{step.id}"
         for step in steps
-        if step.entry.full_url and step.entry.method in ("POST", "PUT", "PATCH")
+        if step.entry.full_url and not step.reads and step.entry.method in ("POST", "PUT", "PATCH")
     }
     for step in steps:
         for _, kind, text in step.links:
@@ -221,14 +226,14 @@ def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
         resource = json.parse(body)
         if step.patched is not None:
             return replace(step.patched, body=body, entries=entries_of(context, resource, resource_id))
-        if step.looked is not None:
+        if step.looked is not None and entry.method != "POST":
             incoming = Incoming(resource_type, resource, body)
             only_new = must_be_new(entry.if_none_match)
             write = conditional.write(context, step.looked, incoming, resource_id, expected, only_new)
             return replace(write, must_create=True)
         entries = entries_of(context, resource, resource_id)
         if entry.method == "POST":
-            unless = claim(context, resource_type, entry.if_none_exist) if entry.if_none_exist is not None else None
+            unless = step.looked.unless if step.looked is not None else None
             return Create(resource_type, resource_id, body, entries, unless, must_create=True)
         require_same_id(resource.get("id"), resource_id, f"{resource_type}.id")
         only_new = must_be_new(entry.if_none_match)

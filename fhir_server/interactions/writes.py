@@ -10,6 +10,7 @@ from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import refuse
+from fhir_server.interactions import search
 from fhir_server.interactions.incoming import accept, entries_of, known_type, legal_id
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.store.records import Claim, Committed, Create, Delete, Update, Write
@@ -44,13 +45,13 @@ def must_be_new(if_none_match: str | None) -> bool:
     return True
 
 
-def claim(context: Context, resource_type: str, if_none_exist: str) -> Claim:
-    """The precondition of a conditional create. FhirError 400 if it could mean everybody, or follows references."""
+async def claim(
+    context: Context, caller: Caller, predicate: Predicate, resource_type: str, if_none_exist: str
+) -> Claim:
+    """The precondition of a conditional create. FhirError 400 if it could mean everybody."""
     wanted = query.criteria(resource_type, if_none_exist, context.settings.base)
-    if wanted.links:
-        text = "A conditional create looks at the resource itself; chains are not possible in its condition."
-        raise refuse(400, "not-supported", "not-supported", text, "If-None-Exist")
-    return Claim(wanted.canonical, wanted.where)
+    where = await search.resolve(context, caller, predicate, wanted) if wanted.links else wanted.where
+    return Claim(wanted.canonical, where)
 
 
 async def create(
@@ -63,7 +64,9 @@ async def create(
 ) -> Reply:
     """201 with the new resource; with If-None-Exist and one match 200 with that one, several 412."""
     known_type(resource_type)
-    unless = claim(context, resource_type, if_none_exist) if if_none_exist is not None else None
+    unless = None
+    if if_none_exist is not None:
+        unless = await claim(context, caller, predicate, resource_type, if_none_exist)
     incoming = accept(context, resource_type, body)
     resource_id = new_id()
     write = Create(

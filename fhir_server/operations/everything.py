@@ -9,8 +9,9 @@ from fhir_server.fhir import compartments
 from fhir_server.fhir.condition import EVERYTHING, All, Any, Condition, Prefix
 from fhir_server.fhir.criteria import filter
 from fhir_server.fhir.outcome import refuse
-from fhir_server.interactions.compartments import Asked, chosen, page, types_of
+from fhir_server.interactions.compartments import types_of
 from fhir_server.interactions.reply import Reply
+from fhir_server.interactions.several import Asked, chosen, page
 from fhir_server.operations.registry import Call
 from profiles.definitions import RESOURCE_TYPES
 
@@ -58,6 +59,7 @@ async def everything(call: Call) -> Reply:
         tuple(_understood(call)),
         beyond if named is None else beyond & named,
         shown=named,
+        shape=call.shape,
     )
     return await page(context, call.caller, call.predicate, asked, call.page)
 

@@ -34,6 +34,8 @@ class Call:
     prefer: Mapping[str, str] | None = None
     page: str | None = None
     """The token of a page link, where the operation answers in pages."""
+    shape: tuple[tuple[str, str], ...] = ()
+    """`_format` and `_pretty` as given, for links to other pages."""
 
 
 Handler = Callable[[Call], Awaitable[Reply]]

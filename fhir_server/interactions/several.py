@@ -1,0 +1,134 @@
+"""Several: resources of several types at once, page by page.
+
+https://hl7.org/fhir/R4/search.html#searching
+
+The types follow one another, each in its own keyset order; a position is the type and the position in it. So pages stay
+stable as they do within a type.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.fhir import json, rewrite
+from fhir_server.fhir.condition import Condition
+from fhir_server.fhir.outcome import Issue, refuse
+from fhir_server.fhir.references import local
+from fhir_server.fhir.results import Include, Total
+from fhir_server.fhir.subset import Subset
+from fhir_server.interactions import answers, includes, paging
+from fhir_server.interactions.paging import Position
+from fhir_server.interactions.reply import Reply, narrowed
+from fhir_server.store.records import Selection, Stored
+
+_AT_ONCE = 500
+"""Referenced resources read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Resources of several types: for each of `types`, in order, those that satisfy `where(type)`.
+
+    `path` is the address for links, `understood` its parameters, `shape` those that only shape the answer. `limit`:
+    rows on a page; 0 asks how many there are. With `beyond` the resources of these types that rows refer to come along
+    as includes; rows of types not in `shown` are only looked at for that.
+    """
+
+    path: str
+    types: tuple[str, ...]
+    where: Callable[[str], Condition]
+    limit: int
+    understood: tuple[tuple[str, str], ...] = ()
+    beyond: frozenset[str] = field(default_factory=frozenset)
+    subset: Subset | None = None
+    shown: frozenset[str] | None = None
+    includes: tuple[Include, ...] = ()
+    total: Total | None = None
+    ignored: tuple[Issue, ...] = ()
+    shape: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def bound(self) -> list[tuple[str, str]]:
+        """What a page token is good for."""
+        return [("", self.path), *self.understood]
+
+    def link(self, *more: tuple[str, str]) -> str:
+        """The address of this question, with these parameters besides."""
+        return paging.address(self.path, [*self.understood, *self.shape, *more])
+
+
+def chosen(types: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those of the types that `_type` names (each value a list with commas); all where it is absent.
+
+    FhirError 400 for a name that is none of them.
+    """
+    names = [name for value in wanted for name in value.split(",")]
+    for name in names:
+        if name not in types:
+            text = f"_type names '{name}', which is no resource type that can be asked for here."
+            raise refuse(400, "value", "invalid-value", text, "_type")
+    return tuple(each for each in types if each in names) if wanted else tuple(types)
+
+
+async def page(context: Context, caller: Caller, predicate: Predicate, asked: Asked, token: str | None) -> Reply:
+    """200 with the page that the token stands for, the first one without."""
+    position = paging.redeem(context, caller, asked.bound, token) if token is not None else None
+    base, links = context.settings.base, {"self": asked.link()}
+    if asked.limit == 0:
+        total = await _counted(context, caller, predicate, asked)
+        return Reply(200, answers.searchset(base, (), (), asked.ignored, links, total))
+    rows, following = await _rows(context, caller, predicate, asked, position)
+    if following is not None:
+        links["next"] = asked.link((paging.PARAMETER, paging.issue(context, caller, asked.bound, following)))
+    seen = [row for row in rows if asked.shown is None or row.type in asked.shown]
+    included = await _referenced(context, caller, predicate, rows, asked.beyond) if asked.beyond else []
+    included += await includes.follow(context, caller, predicate, asked.includes, rows)
+    exact = len(seen) if position is None and following is None else None
+    if asked.total == "accurate" and exact is None:
+        exact = await _counted(context, caller, predicate, asked)
+    matches, others = ([narrowed(row, asked.subset) for row in each] for each in (seen, included))
+    return Reply(200, answers.searchset(base, matches, others, asked.ignored, links, exact))
+
+
+async def _counted(context: Context, caller: Caller, predicate: Predicate, asked: Asked) -> int:
+    return sum([await context.store.count(caller, predicate, each, asked.where(each)) for each in asked.types])
+
+
+async def _rows(
+    context: Context, caller: Caller, predicate: Predicate, asked: Asked, position: Position | None
+) -> tuple[list[Stored], Position | None]:
+    """The rows from the position on, and where the next page begins."""
+    rows: list[Stored] = []
+    first = asked.types.index(str(position[0])) if position is not None else 0
+    after = position[1:] if position is not None else ()
+    for each in asked.types[first:]:
+        room = asked.limit - len(rows)
+        # On a full page one row of a later type is enough to know that there is another page.
+        selection = Selection(each, asked.where(each), limit=max(room, 1), after=after or None)
+        found = await context.store.search(caller, predicate, selection)
+        if room == 0 and found.rows:
+            return rows, (each,)
+        rows += found.rows
+        if found.next is not None:
+            return rows, (each, *found.next)
+        after = ()
+    return rows, None
+
+
+async def _referenced(
+    context: Context, caller: Caller, predicate: Predicate, rows: Sequence[Stored], types: frozenset[str]
+) -> list[Stored]:
+    """The resources of these types that the rows refer to, by reference or by URL."""
+    wanted = sorted({target for row in rows for target in _targets(context, row) if target[0] in types})
+    found: list[Stored] = []
+    for start in range(0, len(wanted), _AT_ONCE):
+        found += await context.store.read_many(caller, predicate, wanted[start : start + _AT_ONCE])
+    return found
+
+
+def _targets(context: Context, row: Stored) -> Iterator[tuple[str, str]]:
+    for _, kind, text in rewrite.links(json.parse(row.raw or b"{}")):
+        target = local(text, context.settings.base) if kind != "oid" else None
+        if target is not None:
+            yield target.type, target.id
