@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/valueset.html#expansion
 """
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -34,6 +35,12 @@ def expand(held: Held, value_set: ValueSet, limit: int = LIMIT) -> Entries:
     CyclicValueSetError, UnsupportedFilterError, TooCostlyError beyond `limit`.
     """
     return _Work(held, limit).of_set(value_set, ())
+
+
+def folded(text: str) -> str:
+    """Text as it is searched: without case and marks."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in decomposed if not unicodedata.combining(sign)).casefold()
 
 
 class _Work:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from terminology import code_system, composition, concept_map, expansion, hl7, membership, tables, vaccines, value_set
 from terminology.code_system import CodeSystem
 from terminology.concept_map import ConceptMap
+from terminology.expansion import folded
+from terminology.hl7 import Type
 from terminology.membership import Member
 from terminology.shelf import Shelf
 from terminology.systems import CVX, MVX, NDC, RACE_ETHNICITY, preferred
@@ -33,6 +35,8 @@ class Terminology:
         self._tests: dict[tuple[str, Part], composition.Test] = {}
         self._members: dict[tuple[str, str, str], Member] = {}
         self._expansions: dict[str, expansion.Entries] = {}
+        self._texts: dict[str, Mapping[tuple[str, str], str]] = {}
+        self._parts: dict[str, tuple[tuple[Type, str], ...]] = {}
 
     def adding(self, resources: Iterable[Mapping[str, Any]]) -> "Terminology":
         """This and the CodeSystem, ValueSet and ConceptMap resources given, which are valid R4.
@@ -63,15 +67,15 @@ class Terminology:
     def code_system(self, canonical: str) -> CodeSystem | None:
         """A code system by any spelling of its URL; of another version where the one asked for is not held."""
         url, bar, version = canonical.partition("|")
-        return self._find([each.code_systems for each in self._levels], f"{self.preferred(url)}{bar}{version}")
+        return _find([each.code_systems for each in self._levels], f"{self.preferred(url)}{bar}{version}")
 
     def value_set(self, canonical: str) -> ValueSet | None:
         """A value set, likewise."""
-        return self._find([each.value_sets for each in self._levels], canonical)
+        return _find([each.value_sets for each in self._levels], canonical)
 
     def concept_map(self, canonical: str) -> ConceptMap | None:
         """A concept map, likewise."""
-        return self._find([each.concept_maps for each in self._levels], canonical)
+        return _find([each.concept_maps for each in self._levels], canonical)
 
     def maps(self) -> Iterator[ConceptMap]:
         """Every concept map held, those added last first."""
@@ -113,20 +117,54 @@ class Terminology:
             found = self._expansions[key] = expansion.expand(self, chosen)
         return found
 
-    def allowed(self, system: str, code: str, canonical: str) -> bool | None:
+    def texts(self, chosen: ValueSet) -> Mapping[tuple[str, str], str]:
+        """What each code of a value set is searched by, folded; remembered as its expansion is."""
+        found = self._texts.get(chosen.canonical)
+        if found is None or self.value_set(chosen.canonical) is not chosen:
+            entries = self.expand(chosen)
+            found = {key: folded(" ".join((key[1], *entry.concept.names()))) for key, entry in entries.items()}
+            self._texts[chosen.canonical] = found
+        return found
+
+    def allowed(self, canonical: str, system: str | None, code: str) -> bool | None:
         """Whether a binding to that value set admits the code; None where that cannot be told.
 
-        CyclicValueSetError, UnsupportedFilterError.
+        `system` None: a plain code, whose system the value set decides. CyclicValueSetError, UnsupportedFilterError.
         """
-        found = self.member(canonical, system, code)
-        return None if found is None else found.known
+        if system is not None:
+            found = self.member(canonical, system, code)
+            return None if found is None else found.known
+        told = [self.allowed(canonical, each, code) for each in self.systems_of(canonical)]
+        return True if True in told else None if None in told or not told else False
 
-    @staticmethod
-    def _find(shelves: list[Shelf[T]], canonical: str) -> T | None:
-        for shelf in shelves:
-            if shelf.has(canonical):
-                return shelf.find(canonical)
-        return next((found for shelf in shelves if (found := shelf.find(canonical)) is not None), None)
+    def systems_of(self, canonical: str) -> tuple[str, ...]:
+        """The code systems that a value set and those it is made of name, without versions."""
+        return tuple(url.partition("|")[0] for kind, url in self.parts_of(canonical) if kind == "CodeSystem")
+
+    def parts_of(self, canonical: str) -> tuple[tuple[Type, str], ...]:
+        """Everything a value set is made of, itself first: (`ValueSet` or `CodeSystem`, canonical), each once."""
+        found = self._parts.get(canonical)
+        if found is None:
+            met: dict[tuple[Type, str], None] = {}
+            waiting: list[tuple[Type, str]] = [("ValueSet", canonical)]
+            while waiting:
+                each = waiting.pop()
+                if each not in met:
+                    met[each] = None
+                    chosen = self.value_set(each[1]) if each[0] == "ValueSet" else None
+                    if chosen is not None:
+                        waiting += [("ValueSet", url) for url in chosen.imports()]
+                        waiting += [("CodeSystem", url) for url in chosen.systems()]
+            found = self._parts[canonical] = tuple(met)
+        return found
+
+
+def _find(shelves: list[Shelf[T]], canonical: str) -> T | None:
+    """What the first shelf with that very version holds, else what the first holds with any."""
+    for shelf in shelves:
+        if shelf.has(canonical):
+            return shelf.find(canonical)
+    return next((found for shelf in shelves if (found := shelf.find(canonical)) is not None), None)
 
 
 @cache
