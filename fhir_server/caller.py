@@ -89,6 +89,11 @@ def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate
     return replace(predicate, verb=verb)
 
 
+def placing(predicate: Predicate, resource_type: str) -> None:
+    """FhirError 403 where no scope is about updating resources of this type, nor about creating them by an update."""
+    permitted(predicate, "c" if isinstance(predicate, Access) and resource_type in predicate.places else "u", resource_type)
+
+
 def unscoped(verb: Verb, resource_type: str) -> FhirError:
     """403: the token's scopes do not reach so far."""
     text = f"The access token has no scope to {_SAID[verb]} {resource_type} resources (`{resource_type}.{verb}`)."

@@ -8,7 +8,7 @@ found is created under a claim, which a second request with the same criteria ca
 
 from dataclasses import dataclass
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -60,6 +60,7 @@ async def update(
     but a resource with that id.
     """
     known_type(resource_type)
+    placing(predicate, resource_type)
     expected, only_new = expected_version(if_match), must_be_new(if_none_match)
     incoming = accept(context, resource_type, body)
 
@@ -84,6 +85,7 @@ async def patch(
 ) -> Reply:
     """200 with the next version of the one match. FhirError 404 without one, 412 for several; else as of a patch."""
     known_type(resource_type)
+    permitted(predicate, "u", resource_type)
 
     async def look() -> Stored:
         found = await find(context, caller, predicate, resource_type, criteria)
@@ -105,6 +107,7 @@ async def delete(
     """204, also where nothing matched. FhirError 412 for several matches, unless the setting allows them: then all are
     deleted or none."""
     known_type(resource_type)
+    permitted(predicate, "d", resource_type)
     expected = expected_version(if_match)
     most = DELETED if context.settings.conditional_delete_multiple else 1
 
@@ -161,6 +164,7 @@ async def _look(
     context: Context, caller: Caller, predicate: Predicate, resource_type: str, criteria: str, most: int
 ) -> tuple[Claim, tuple[Stored, ...]]:
     """The promise that nothing satisfies the criteria, and up to `most` resources that do."""
+    permitted(predicate, "s", resource_type)
     wanted = query.criteria(resource_type, criteria, context.settings.base)
     where = await search.resolve(context, caller, predicate, wanted)
     page = await context.store.search(caller, predicate, Selection(resource_type, where, limit=most))

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#history
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import dates, results
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -39,6 +39,7 @@ async def history(
     """200 with a page of versions. FhirError 404 for a resource that never was, 400 for a wrong parameter."""
     if resource_type is not None:
         known_type(resource_type)
+        permitted(predicate, "s" if resource_id is None else "r", resource_type)
     asked = _understand(context, pairs)
     address = "/".join(part for part in (context.settings.base, resource_type, resource_id, "_history") if part)
     bound = [("", address), *asked.understood]

@@ -8,7 +8,7 @@ from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import fhirpath_patch, json, json_patch, splice
 from fhir_server.fhir.outcome import refuse
@@ -43,6 +43,8 @@ async def patch(
     current one when it is stored.
     """
     known_type(resource_type)
+    permitted(predicate, "r", resource_type)
+    permitted(predicate, "u", resource_type)
 
     async def look() -> Stored:
         return await context.store.read(caller, predicate, resource_type, resource_id)

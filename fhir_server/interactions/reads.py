@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#read
 
 from collections.abc import Sequence
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import subset
 from fhir_server.fhir.outcome import refuse
@@ -27,6 +27,7 @@ async def read(
     FhirError 404 unknown, 410 deleted, 400 for any other parameter.
     """
     known_type(resource_type)
+    permitted(predicate, "r", resource_type)
     asked = subset.asked(resource_type, pairs) if pairs else None
     return _reply(await context.store.read(caller, predicate, resource_type, resource_id), asked)
 
@@ -42,6 +43,7 @@ async def vread(
 ) -> Reply:
     """200 with that version. FhirError 404 if there never was one, 410 if it is the deletion, 400 as above."""
     known_type(resource_type)
+    permitted(predicate, "r", resource_type)
     asked = subset.asked(resource_type, pairs) if pairs else None
     if not version.isascii() or not version.isdigit() or len(version) > 18:
         raise refuse(404, "not-found", "unknown-version", f"{resource_type}/{resource_id} has no version '{version}'.")

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#search
 
 from collections.abc import Sequence
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import compartments, json, lists, query, subset
 from fhir_server.fhir.condition import NOTHING, All, Condition
@@ -34,6 +34,7 @@ async def search(
     FhirError 400 naming the parameter that is unknown, wrong, or too costly; 404 where there is no such compartment.
     """
     known_type(resource_type)
+    permitted(predicate, "s", resource_type)
     within = [compartments.compartment(*owner, resource_type)] if owner is not None else []
     path = "/".join((*(owner or ()), resource_type))
     settings = context.settings
@@ -91,11 +92,14 @@ async def resolve(context: Context, caller: Caller, predicate: Predicate, criter
 
 async def _resolve_link(context: Context, caller: Caller, predicate: Predicate, link: Link) -> Condition:
     if isinstance(link, Has):
+        permitted(predicate, "s", link.inner.type)
         where = await resolve(context, caller, predicate, link.inner)
         return link.condition(await context.store.keys(caller, predicate, link.inner.type, where, link.prefix))
     if isinstance(link, Listed):
         return link.condition(await _entries(context, caller, predicate, link))
     found: list[str] = []
+    if len(link.inner) == 1:
+        permitted(predicate, "s", link.inner[0].type)
     for inner in link.inner:
         where = await resolve(context, caller, predicate, inner)
         ids = await context.store.ids(caller, predicate, inner.type, where)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#create
 import re
 from uuid import uuid4
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import refuse
@@ -64,6 +64,9 @@ async def create(
 ) -> Reply:
     """201 with the new resource; with If-None-Exist and one match 200 with that one, several 412."""
     known_type(resource_type)
+    permitted(predicate, "c", resource_type)
+    if if_none_exist is not None:
+        permitted(predicate, "s", resource_type)
     unless = None
     if if_none_exist is not None:
         unless = await claim(context, caller, predicate, resource_type, if_none_exist)
@@ -90,6 +93,7 @@ async def update(
     FhirError 412 if If-Match names another version, or If-None-Match is `*` and the resource is there.
     """
     known_type(resource_type)
+    placing(predicate, resource_type)
     expected = expected_version(if_match)
     only_new = must_be_new(if_none_match)
     _require_id(resource_id)
@@ -110,6 +114,7 @@ async def delete(
 ) -> Reply:
     """204, also when there was nothing to delete."""
     known_type(resource_type)
+    permitted(predicate, "d", resource_type)
     expected = expected_version(if_match)
     return reply_to(await _commit(context, caller, predicate, Delete(resource_type, resource_id, expected)))
 
