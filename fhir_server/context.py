@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     time_zone: str = Field(
         "America/New_York", description="Time zone of the jurisdiction (IANA): whose calendar day today is."
     )
+    small_cell: int = Field(
+        11, ge=1, description="Smallest count of people shown to planners; larger ones are rounded down to a multiple."
+    )
     card_tenants: tuple[str, ...] = Field(
         (), description="Ids of Organizations that issue cards in their own name, at <origin>/shc/<id>; JSON list."
     )

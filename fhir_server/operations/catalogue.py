@@ -14,6 +14,7 @@ from fhir_server.operations import (
     health_cards_verify,
     health_links,
     roster,
+    who_would_be,
 )
 from fhir_server.operations.registry import Operation
 
@@ -82,6 +83,15 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=eligibility.decide,
+    ),
+    Operation(
+        "who-would-be",
+        "who-would-be",
+        frozenset({"instance"}),
+        frozenset({"Group"}),
+        affects_state=False,
+        handler=who_would_be.count,
+        asynchronous=True,
     ),
     Operation(
         "roster-upload",

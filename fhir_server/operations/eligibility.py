@@ -14,7 +14,7 @@ from fhir_server.domain.sentences import sentence
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import facts, people, policies, vocabulary
+from fhir_server.operations import facts, forecasts, people, policies, vocabulary
 from fhir_server.operations.registry import Call
 
 Resource = dict[str, Any]
@@ -35,7 +35,8 @@ async def decide(call: Call) -> Reply:
     as_of = arguments.date("asOf") or call.context.today
     record = await (_stored(call, call.id) if call.id is not None else _given(call))
     policy = await policies.applying(call.context, as_of, arguments.text("policy"), arguments.text("jurisdiction"))
-    decision = combined.decide(facts.read(record, as_of), policy.groups, as_of, None)
+    known = facts.read(record, as_of)
+    decision = combined.decide(known, policy.groups, as_of, forecasts.of(record, known, as_of))
     questions = await _questions(call) if decision.missing else {}
     parameters = list(_parameters(decision, policy.unreadable, questions, call.language))
     body = json.dump({"resourceType": "Parameters", "parameter": parameters})

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from fhir_server.domain.facts import BIRTH_DATE, Attester, BirthDate, Dose, Fact, Facts, Source, Value
+from fhir_server.domain.history import GivenDose
 from fhir_server.fhir import dates
 from fhir_server.operations import vocabulary
 from terminology import codes
@@ -219,6 +220,20 @@ def _row_traits(member: Resource) -> Iterator[tuple[str, Value]]:
                     found = _codes(vocabulary.OCCUPATION, part.get("valueCodeableConcept", {}).get("coding", ()))
                     if found is not None:
                         yield "occupation", found
+
+
+def given_doses(immunizations: Iterable[Resource]) -> tuple[GivenDose, ...]:
+    """Completed doses of every vaccine, for the schedule to judge."""
+    return tuple(
+        GivenDose(
+            _day(immunization.get("occurrenceDateTime")),
+            next(iter(_cvx(immunization.get("vaccineCode", {}))), None),
+            immunization.get("id", ""),
+            substandard=immunization.get("isSubpotent") is True,
+        )
+        for immunization in immunizations
+        if immunization.get("status") == "completed"
+    )
 
 
 def _doses(immunizations: Iterable[Resource]) -> Iterator[Dose]:

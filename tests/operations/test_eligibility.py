@@ -21,12 +21,13 @@ async def ask(client: httpx.AsyncClient, address: str, as_of: str, **more: str) 
 
 
 def read(parameters: dict[str, Any]) -> dict[str, Any]:
-    """`status`, `group`, `opensOn` by name; `reason` and `missing` as lists of their parts by name."""
+    """`status`, `group`, `opensOn` by name; `nextDose` as its parts by name, `reason` and `missing` as lists of such."""
     found: dict[str, Any] = {"reason": [], "missing": []}
     for parameter in parameters["parameter"]:
         name = parameter["name"]
         if "part" in parameter:
-            found[name].append({part["name"]: _value(part) for part in parameter["part"]})
+            parts = {part["name"]: _value(part) for part in parameter["part"]}
+            found[name] = [*found[name], parts] if name in found else parts
         else:
             found[name] = _value(parameter)
     return found
