@@ -91,7 +91,8 @@ def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate
 
 def placing(predicate: Predicate, resource_type: str) -> None:
     """FhirError 403 where no scope is about updating resources of this type, nor about creating them by an update."""
-    permitted(predicate, "c" if isinstance(predicate, Access) and resource_type in predicate.places else "u", resource_type)
+    places = isinstance(predicate, Access) and resource_type in predicate.places
+    permitted(predicate, "c" if places else "u", resource_type)
 
 
 def unscoped(verb: Verb, resource_type: str) -> FhirError:
@@ -103,8 +104,16 @@ def unscoped(verb: Verb, resource_type: str) -> FhirError:
 DEVELOPER = Caller("dev", frozenset({"administrator"}))
 """Everybody under `--dev`."""
 
+NOBODY = Caller("")
+"""Who has not said who they are."""
+
 SERVER = Caller("server", frozenset({"administrator"}))
 """The server's own housekeeping: loading shipped data, sequencing the feed."""
+
+
+def allow_none(resource_type: str) -> Condition:
+    """The predicate of who has not said who they are: nothing exists."""
+    return NOTHING
 
 
 def allow_all(resource_type: str) -> Condition:

@@ -11,7 +11,9 @@ from typing import NoReturn
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from fhir_server.caller import DEVELOPER, Caller, Predicate, allow_all
+from fhir_server.access import emergency, policy
+from fhir_server.access.tokens import caller_of
+from fhir_server.caller import DEVELOPER, NOBODY, Caller, Predicate, allow_all, allow_none
 from fhir_server.context import Context
 from fhir_server.fhir import pairs, xml
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
@@ -41,8 +43,8 @@ class Exchange:
         self.headers = Headers(scope=scope)
         self._query: bytes = scope["query_string"]
         self._receive = receive
-        self.caller: Caller = DEVELOPER
-        self.predicate: Predicate = allow_all
+        self.caller: Caller = NOBODY
+        self.predicate: Predicate = allow_none
         if len(scope["raw_path"]) + len(self._query) > _MAX_URL:
             raise refuse(
                 414, "too-long", "url-too-long", f"The address has more than {_MAX_URL} bytes; use POST _search."
@@ -50,6 +52,18 @@ class Exchange:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADERS:
             text = f"The headers have more than {_MAX_HEADERS} bytes."
             raise FhirError(431, [Issue("too-long", "headers-too-long", text)], _CLOSE)
+
+    async def identify(self) -> None:
+        """Settle `caller` and `predicate` by the access token. FhirError 401 without a valid one; 400, 403 for breaking
+        the glass in vain."""
+        settings = self.context.settings
+        if settings.dev:
+            self.caller, self.predicate = DEVELOPER, allow_all
+            return
+        caller = await caller_of(self.context, self.headers.get("authorization"))
+        given = self.headers.get(emergency.HEADER)
+        self.caller = caller if given is None else emergency.breaking(caller, given, self.method)
+        self.predicate = policy.access(self.caller, self.context.clock(), settings.small_cell)
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

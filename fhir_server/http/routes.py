@@ -84,7 +84,8 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         ("/fhir", {"GET": _system_search, "POST": posted}),
         ("/fhir/", {"GET": _system_search, "POST": posted}),
     ]
-    routes = [Route(path, Endpoint(context, handlers)) for path, handlers in table]
+    public = {"/fhir/metadata"}
+    routes = [Route(path, Endpoint(context, handlers, is_public=path in public)) for path, handlers in table]
     nowhere = Endpoint(context, dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _nowhere))
     return [*routes, Route("/fhir/{rest:path}", Elsewhere(routes, nowhere))]
 

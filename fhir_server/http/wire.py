@@ -35,9 +35,13 @@ FHIR_XML = "application/fhir+xml; charset=utf-8"
 class Endpoint:
     """An address of the FHIR API: a pure ASGI application that picks the handler of the request's method."""
 
-    def __init__(self, context: Callable[[], Context], handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, context: Callable[[], Context], handlers: Mapping[str, Handler], *, is_public: bool = False
+    ) -> None:
         self._context = context
         self._handlers = dict(handlers)
+        self.is_public = is_public
+        """Whether it needs no access token."""
         if "GET" in self._handlers:
             self._handlers.setdefault("HEAD", self._handlers["GET"])
 
@@ -52,6 +56,8 @@ class Endpoint:
         try:
             exchange = Exchange(context, scope, receive)
             async with asyncio.timeout(context.settings.request_seconds) as exchange.deadline:
+                if not self.is_public and exchange.method != "OPTIONS":
+                    await exchange.identify()
                 response = await self._answer(exchange)
         except FhirError as error:
             response = refusal(error, exchange)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#trules
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
@@ -137,12 +137,27 @@ def _require_possible(asking: Asking, entry: Entry) -> None:
         text = f"${entry.at.operation} changes data by itself; it cannot be part of a transaction. Call it alone."
         raise entry.refuse(400, "not-supported", "unsupported-request", text, "request.url")
     require_writable(entry)
+    _require_scope(asking.predicate, entry)
     if entry.method in ("POST", "PUT") and entry.resource is not None:
         found = entry.resource.get("resourceType")
         if found != entry.type:
             text = f"The address takes a {entry.type}; the resource is a {found}."
             raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
         require_whole(entry.resource)
+
+
+def _require_scope(predicate: Predicate, entry: Entry) -> None:
+    """FhirError 403 where no scope is about what the entry wants to do."""
+    kind = entry.type or ""
+    match entry.method:
+        case "POST":
+            permitted(predicate, "c", kind)
+        case "PUT":
+            placing(predicate, kind)
+        case "PATCH":
+            permitted(predicate, "u", kind)
+        case _:
+            permitted(predicate, "d", kind)
 
 
 def _searched(entry: Entry) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/R4/async.html
 
-A job is a document {_id, kind, owner, roles, given, state, due, holder, tries, ...} and numbered pieces of three files:
+A job is a document {_id, kind, owner, caller, given, state, due, holder, tries, ...} and numbered pieces of three files:
 `in` (what was sent), `log` (a record of every step done, to go on from) and `out` (the answer, between `head` and
 `tail`). `due` is the instant from which any process may take the job (held.py): to run it, to go on where its holder
 died, or to remove it.
@@ -14,6 +14,8 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fhir_server.caller import Caller
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -70,7 +72,7 @@ class Jobs:
         now = self.database.clock()
         id = secrets.token_urlsafe(24)
         fresh: Document = {"state": "receiving", "due": now + RECEIVING_SECONDS * SECOND, "made": now, "began": 0}
-        fresh |= {"kind": kind, "owner": caller.subject, "roles": sorted(caller.roles), "given": dict(given)}
+        fresh |= {"kind": kind, "owner": caller.subject, "caller": msgspec.to_builtins(caller), "given": dict(given)}
         fresh |= {"_id": id, "holder": "", "tries": 0, "progress": "", "in": 0, "log": 0, "out": 0, "size": 0}
         async with self.database.writing():
             await self._documents.insert_one(fresh)
@@ -181,7 +183,7 @@ def job_of(document: Document) -> Job:
     return Job(
         document["_id"],
         document["kind"],
-        Caller(document["owner"], frozenset(document["roles"])),
+        _caller(document),
         document["given"],
         document["state"],
         int(document["due"]),
@@ -193,6 +195,13 @@ def job_of(document: Document) -> Job:
         int(document["size"]),
         (int(document.get("status", 0)), document.get("outcome", b"")),
     )
+
+
+def _caller(document: Document) -> Caller:
+    if "caller" not in document:
+        # Asked for by an earlier version, which had no scopes.
+        return Caller(document["owner"], frozenset(document["roles"]))
+    return msgspec.convert(document["caller"], Caller)
 
 
 async def _regrouped(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
