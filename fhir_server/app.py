@@ -105,6 +105,7 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context = await open_context(settings, mongodb_uri)
         opened.append(context)
+        app.state.context = context
         corrections = Corrections(context)
         corrections.start()
         runner = Runner(context, permitted=partial(permitted, settings))

@@ -56,9 +56,6 @@ class Settings(BaseSettings):
     )
     job_seconds: int = Field(86_400, gt=0, description="How long the answer of a job is kept, in seconds.")
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
-    small_cell: int = Field(
-        11, ge=0, description="Counts below this are not told to those who may only count; 0 tells all."
-    )
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
     time_zone: str = Field(
         "America/New_York", description="Time zone of the jurisdiction (IANA): whose calendar day today is."

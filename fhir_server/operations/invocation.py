@@ -44,6 +44,7 @@ class Invocation:
             raise _only_post(f"${code} changes data and must be called by POST.")
         if method != "POST" and row.only_post:
             raise _only_post(f"${code} must be called by POST, for what it takes does not belong in an address.")
+        row.require(self.caller, self.predicate)
         return row
 
     def by_query(self, row: Operation, at: tuple[str | None, str | None], pairs: Pairs, **more: Any) -> Call:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
+from fhir_server.access import policy
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import json
@@ -60,6 +61,17 @@ class Operation:
     asynchronous: bool = False
     only_post: bool = False
     """Whether the input must not stand in an address, which others log."""
+    needs: tuple[tuple[str, str], ...] | None = None
+    """Scopes the caller must have: type and verbs (`("Patient", "r")`). None: to read resources of its types, or to
+    update them where it changes data; of an operation without types, any scope."""
+    roles: frozenset[str] = frozenset()
+    """Roles of which the caller must have one; none named: any will do."""
+
+    def require(self, caller: Caller, predicate: Predicate) -> None:
+        """FhirError 403 unless this caller may call it at all."""
+        verb = "u" if self.affects_state else "r"
+        needs = self.needs if self.needs is not None else tuple((each, verb) for each in sorted(self.types))
+        policy.require(caller, predicate, needs, self.roles)
 
 
 class Registry:
