@@ -123,7 +123,7 @@ OPERATIONS = (
         frozenset({"Group"}),
         affects_state=True,
         handler=roster.upload,
-        needs=(("Group", "ru"), ("Patient", "cruds")),
+        needs=(("Group", "ru"), ("Patient", "crus")),
         roles=_ROSTERS,
         accepts=roster.MEDIA_TYPES,
         asynchronous=True,
