@@ -97,6 +97,32 @@ def from_resource(resource: Mapping[str, Any], definition: Mapping[str, Any]) ->
     return _complete(values, declared, issues, definition)
 
 
+def spelled(resource: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The Parameters with names as they are declared, whatever their case was. A date without a name gets that of the
+    one date that is declared: clients that forecast vaccinations send such. Other resources as they are."""
+    given = resource.get("parameter")
+    if resource.get("resourceType") != "Parameters" or not isinstance(given, list):
+        return dict(resource)
+    declared = _declared(definition)
+    dates = [name for name, parameter in declared.items() if parameter.get("type") == "date"]
+    named = [_named(one, declared, dates) if isinstance(one, dict) else one for one in given]
+    return {**resource, "parameter": named}
+
+
+def spelling(name: str, definition: Mapping[str, Any]) -> str:
+    """The name as it is declared, whatever its case; as it stands where none is declared so."""
+    return next((one for one in _declared(definition) if one.lower() == name.lower()), name)
+
+
+def _named(given: dict[str, Any], declared: Mapping[str, Any], dates: list[str]) -> dict[str, Any]:
+    name = given.get("name")
+    if isinstance(name, str):
+        return {**given, "name": next((one for one in declared if one.lower() == name.lower()), name)}
+    if name is None and len(dates) == 1 and not given.keys().isdisjoint({"valueDate", "valueDateTime"}):
+        return {"name": dates[0], **given}
+    return given
+
+
 def _declared(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {parameter["name"]: parameter for parameter in definition.get("parameter", []) if parameter["use"] == "in"}
 

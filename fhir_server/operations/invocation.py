@@ -54,14 +54,20 @@ class Invocation:
         page = paging.token(asked) if row.paged else None
         if page is not None:
             asked = [pair for pair in asked if pair[0] != paging.PARAMETER]
-        given = arguments.from_query(asked, self.registry.definition_of(row))
+        definition = self.registry.definition_of(row)
+        if row.any_spelling:
+            asked = [(arguments.spelling(name, definition), value) for name, value in asked]
+        given = arguments.from_query(asked, definition)
         return self._call(given, at, page=page, shape=shape, **more)
 
     def by_resource(self, row: Operation, at: tuple[str | None, str | None], resource: dict[str, Any] | None) -> Call:
         """The call of a POST with this resource, or nothing. FhirError 400, 422 for what is not valid R4."""
         sent = resource if resource is not None else {"resourceType": "Parameters"}
+        definition = self.registry.definition_of(row)
+        if row.any_spelling:
+            sent = arguments.spelled(sent, definition)
         require_valid(sent)
-        return self._call(arguments.from_resource(sent, self.registry.definition_of(row)), at)
+        return self._call(arguments.from_resource(sent, definition), at)
 
     async def of_entry(self, entry: Entry) -> Reply:
         """What the operation that an entry of a Bundle names answers."""
