@@ -182,14 +182,17 @@ def verify_command(
     directory_key: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Key (JWK) that must have signed the snapshot.")
     ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Ask the card's issuer, if trusted, for its keys and revocations of now.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
-    """Verify a SMART Health Card, offline; exit status 0 if it proves what it says, else 1."""
+    """Verify a SMART Health Card, offline unless --fetch is given; exit status 0 if it proves what it says, else 1."""
     settings = _settings(data=data)
     try:
         snapshot = directory or settings.card_directory
         trust = verifying.trust_list(settings, issuer, jwks, revocations or [], snapshot, directory_key)
-        reports = verifying.reports(card, trust)
+        reports = verifying.reports(card, trust, fetch=fetch)
     except CardError as error:
         _fail(error.text)
     except (OSError, ValueError) as error:

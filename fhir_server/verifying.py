@@ -1,21 +1,26 @@
-"""The command `fhir-server verify`: a card judged offline, for people or, with --json, for programs.
+"""The command `fhir-server verify`: a card judged, for people or, with --json, for programs.
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#presenting-health-cards-to-a-verifier
 
-Nothing is fetched: trust comes from files. Nothing presented is kept.
+Trust comes from files. Nothing is fetched unless asked for (--fetch), and then only from issuers that are trusted
+already; nothing presented is kept, or sent anywhere.
 """
 
+import asyncio
 import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
 
 from fhir_server.access import card_keys
+from fhir_server.access.issuer_keys import IssuerKeys
+from fhir_server.access.outbound import Outbound
 from fhir_server.context import Settings
 from smart_health_cards import PublicKey, Report, TrustList, verify
 from terminology import codes
@@ -57,9 +62,19 @@ def trust_list(
     return trust
 
 
-def reports(card: str, trust: TrustList, at: float | None = None) -> list[Report]:
-    """A report for each card in a file, a picture, a text, or (`-`) standard input."""
-    return verify(_content(card), trust, time.time() if at is None else at)
+def reports(card: str, trust: TrustList, at: float | None = None, *, fetch: bool = False) -> list[Report]:
+    """A report for each card in a file, a picture, a text, or (`-`) standard input.
+
+    `fetch`: ask the card's issuer, if it is one of the trusted, for its keys and revocations of this moment.
+    """
+    content, moment = _content(card), time.time() if at is None else at
+    found = verify(content, trust, moment)
+    if fetch:
+        hosts = frozenset(urlsplit(iss).netloc for iss, issuer in trust.issuers.items() if issuer.trusted)
+        renewed = asyncio.run(IssuerKeys(Outbound(hosts)).renew(trust, found))
+        if renewed is not None:
+            return verify(content, renewed, moment)
+    return found
 
 
 def told_in_json(found: Sequence[Report]) -> str:
