@@ -186,10 +186,22 @@ def _sliced(rule: Rule, values: list[Value], world: World) -> Problems:
     for each in slices:
         members = placed[each.slice]
         problems = joined(problems, _counted(each, f".{each.name}", len(members), world))
+        if len(members) < each.min and any(kind == "profile" for kind, _ in rule.by):
+            problems = joined(problems, _why_not(each, values, world))
         for value in members:
             problems = joined(problems, _value(each, value, world))
         if members and (each.by or each.slices):
             problems = joined(problems, _sliced(each, members, world))
+    return problems
+
+
+def _why_not(rule: Rule, values: list[Value], world: World) -> Problems:
+    """What keeps values out of a slice that is told by profile, and lacks them."""
+    problems: Problems = None
+    for value in values:
+        found = _value(rule, value, world)
+        if not any(each.detail == "wrong-type-in-profile" for each in found or ()):
+            problems = joined(problems, found)
     return problems
 
 
@@ -291,8 +303,8 @@ def _meets_one(urls: list[str], value: Value, type_name: str, world: World) -> P
         text = f"The value meets none of the profiles {', '.join(urls)}."
         return [Problem(value.where, "invalid", "meets-no-profile", text)]
     profile = world.library.find(urls[0], world.near)
-    key = (id(value.content), urls[0])
-    if profile is None or world.known.get(key):
+    key = (id(value.content), f"in {urls[0]}")
+    if profile is None or key in world.known:
         return None
     world.known[key] = True
     found = _profiled(profile, value.content, type_name, world)

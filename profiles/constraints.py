@@ -86,7 +86,8 @@ def _silent(*_: Any) -> None:
 
 @cache
 def _parsed(expression: str) -> Any:
-    return parse(expression)
+    # The library knows $this within a function's argument only.
+    return parse(f"select({expression})")
 
 
 def _resolved(found: list[Any], world: World) -> list[Any]:
