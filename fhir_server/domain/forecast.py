@@ -206,7 +206,8 @@ def _reasons(
         details["day"] = date.fromordinal(course.valid[-1][0])
     if chosen.status == "immune" and found.immune is not None:
         details["observation"] = found.immune
-    yield Reason(chosen.reason, details)
+    by_birth = chosen.status == "immune" and found.immune is None
+    yield Reason("immune-by-birth" if by_birth else chosen.reason, details)
     if chosen.status == "contraindicated":
         codes = found.forbidden or tuple(dict.fromkeys(found.contraindicated.values()))
         yield from (Reason("contraindication", {"observation": code}) for code in codes)

@@ -72,7 +72,7 @@ def look_ahead(
             if course.satisfied:
                 return Outlook(course, "complete", "series-complete")
             return Outlook(course, "not-recommended", "nothing-needed")
-        if found.immune is not None:
+        if found.is_immune:
             return Outlook(course, "immune", "immune", target)
         if is_contraindicated(course.series, found):
             return Outlook(course, "contraindicated", "contraindicated", target)

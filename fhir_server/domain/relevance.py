@@ -13,12 +13,14 @@ from fhir_server.domain.schedule import KnowledgeBase, Series
 @dataclass(frozen=True, slots=True)
 class Bearing:
     """`contraindicated` are products the person must not be given, each with the observation that forbids it;
-    `forbidden` the observations that forbid every product; `immune` what shows immunity, None where nothing does."""
+    `forbidden` the observations that forbid every product. `immune` is the observation that shows immunity, None where
+    birth does (`is_immune`) or nothing."""
 
     series: tuple[Series, ...]
     indications: tuple[str, ...]
     forbidden: tuple[str, ...]
     contraindicated: Mapping[str, str]
+    is_immune: bool
     immune: str | None
 
 
@@ -49,9 +51,9 @@ def bearing(knowledge_base: KnowledgeBase, person: Person, day: int) -> Bearing:
                         contraindicated.setdefault(cvx, contraindication.observation)
                     else:
                         forbidden[contraindication.observation] = None
-    return Bearing(
-        tuple(series), tuple(indications), tuple(forbidden), contraindicated, _immune(knowledge_base, person, day)
-    )
+    finding = next((code for code in sorted(knowledge_base.immune_findings) if person.has(code, day)), None)
+    is_immune = finding is not None or _is_immune_by_birth(knowledge_base, person, day)
+    return Bearing(tuple(series), tuple(indications), tuple(forbidden), contraindicated, is_immune, finding)
 
 
 def is_contraindicated(series: Series, found: Bearing) -> bool:
@@ -61,13 +63,9 @@ def is_contraindicated(series: Series, found: Bearing) -> bool:
     return bool(found.contraindicated) and all(cvx in found.contraindicated for cvx in series.preferable)
 
 
-def _immune(knowledge_base: KnowledgeBase, person: Person, day: int) -> str | None:
-    """The finding that shows immunity, `birth` where the person's birth does."""
-    for code in sorted(knowledge_base.immune_findings):
-        if person.has(code, day):
-            return code
+def _is_immune_by_birth(knowledge_base: KnowledgeBase, person: Person, day: int) -> bool:
     for birth in knowledge_base.immune_births:
         excluded = any(person.has(code, day) for code in birth.exclusions)
         if person.born < birth.before and not excluded and (birth.country is None or birth.country == person.country):
-            return "birth"
-    return None
+            return True
+    return False

@@ -19,7 +19,7 @@ def gaps(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("family", ["eligibility", "roster", "card", "vaccine-group"])
+@pytest.mark.parametrize("family", ["eligibility", "forecast", "roster", "card", "vaccine-group"])
 def test_the_same_keys_and_gaps_in_both_languages(family: str) -> None:
     english, spanish = CATALOGUES["en"][family], CATALOGUES["es"][family]
     assert english.keys() == spanish.keys()
