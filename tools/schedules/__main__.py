@@ -10,18 +10,18 @@ FOLDER holds CDC's supporting data (fhir_server/domain/data/schedules/SOURCES.md
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tools.schedules import antigen
+from tools.schedules import antigen, observations
 from tools.schedules.editions import EDITIONS, SCHEDULE, Edition
 
 AUTHORITY = "CDC-ACIP"
 DISEASE = "COVID-19"
 SCHEDULES = Path("fhir_server/domain/data/schedules")
 OBSERVATIONS = Path("fhir_server/operations/data/observations.json")
+OBSERVATION_CODES = Path("fhir_server/operations/data/codesystems/cdsi-observation.json")
 
 
 def generate(folder: Path) -> dict[Path, bytes]:
@@ -29,7 +29,8 @@ def generate(folder: Path) -> dict[Path, bytes]:
     general = _parse(folder / SCHEDULE)
     made = {edition.version: _schedule(folder, edition, general) for edition in EDITIONS}
     files = {SCHEDULES / f"covid-19-{version}.json": _dump(found) for version, found in made.items()}
-    files[OBSERVATIONS] = _dump(_observations(general, made.values()))
+    files[OBSERVATIONS] = _dump(observations.table(general, made.values()))
+    files[OBSERVATION_CODES] = _dump(observations.code_system(general, made.values()))
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _sources()}
     hashes |= {path.name: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     files[SCHEDULES / "hashes.json"] = _dump(dict(sorted(hashes.items())))
@@ -86,32 +87,6 @@ def _conflicts(general: ElementTree.Element, vaccines: set[str]) -> list[dict[st
         for row in general.iterfind("liveVirusConflicts/liveVirusConflict")
         if antigen.text(row, "current/cvx") in vaccines
     ]
-
-
-def _observations(general: ElementTree.Element, schedules: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The observations some schedule asks for: CDSi code, title, and the codes CDC gives for it in other systems."""
-    wanted = {code for schedule in schedules for code in _asked(schedule)}
-    found: dict[str, Any] = {}
-    for row in general.iterfind("observations/observation"):
-        code = antigen.text(row, "observationCode")
-        if code in wanted:
-            codes = [
-                [antigen.text(one, "codeSystem"), antigen.text(one, "code")]
-                for one in row.iterfind("codedValues/codedValue")
-            ]
-            found[code] = {"title": antigen.text(row, "observationTitle"), "codes": codes}
-    return found
-
-
-def _asked(value: object) -> Iterable[str]:
-    if isinstance(value, dict):
-        for name, member in value.items():
-            if name == "observation" and isinstance(member, str):
-                yield member
-            yield from _asked(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _asked(member)
 
 
 def _parse(path: Path) -> ElementTree.Element:
