@@ -3,25 +3,38 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
-from fhir_server.access import card_keys, policy, secret
+from fhir_server import guides
+from fhir_server.access import card_keys, policy, registration, secret
+from fhir_server.access.authority import Authority, Lifetimes, Limits
+from fhir_server.access.external import External
+from fhir_server.access.key_sets import KeySets
+from fhir_server.access.outbound import Outbound
+from fhir_server.access.token_keys import TokenKeys
 from fhir_server.access.tokens import Tokens
 from fhir_server.caller import SERVER, Caller, Predicate, allow_all
 from fhir_server.context import Context, Settings
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.guides import Guides
+from fhir_server.http.accounts import account_routes
 from fhir_server.http.card_issuers import issuer_routes
 from fhir_server.http.cards import card_routes
+from fhir_server.http.cross_origin import CrossOrigin
 from fhir_server.http.docs import docs_routes
+from fhir_server.http.hardening import Hardening
 from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.links import link_routes
+from fhir_server.http.oauth import oauth_routes
 from fhir_server.http.routes import fhir_routes
+from fhir_server.http.sign_in import sign_in_routes
+from fhir_server.http.smart_configuration import discovery_routes
+from fhir_server.jobs.forgetting import forgetting
 from fhir_server.jobs.runner import Runner
 from fhir_server.operations import shipped
 from fhir_server.operations.catalogue import OPERATIONS
@@ -29,6 +42,8 @@ from fhir_server.operations.health_cards_corrections import Corrections
 from fhir_server.operations.registry import Registry
 from fhir_server.store.store import Store
 from smart_health_cards import TrustList
+from terminology.errors import TerminologyError
+from terminology.library import shipped as terminology
 
 log = logging.getLogger("fhir_server.app")
 
@@ -53,8 +68,44 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     store = await Store.open(
         mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
     )
-    tokens = Tokens(store.grants, now, settings.base)
-    return Context(settings, store, now, keys, tenants, link_secret, tokens)
+    outbound = Outbound(frozenset(settings.outbound_hosts))
+    key_sets = KeySets(outbound)
+    external = None
+    if settings.openid_issuer:
+        audience = settings.openid_audience or settings.base
+        issuer = settings.openid_issuer
+        external = External(issuer, audience, outbound, key_sets, store.clients, store.users, now)
+    tokens = Tokens(store.grants, now, settings.base, None if external is None else external.caller)
+    authority = Authority(
+        settings.base,
+        store.clients,
+        store.users,
+        store.grants,
+        store.passing,
+        tokens,
+        TokenKeys(settings.data / "keys" / "tokens"),
+        key_sets,
+        now,
+        link_secret,
+        Lifetimes(settings.access_token_seconds, settings.refresh_token_seconds, settings.session_seconds),
+        Limits(
+            settings.wrong_logins,
+            wrong_logins_overall=settings.wrong_logins_overall,
+            token_requests=settings.token_requests,
+        ),
+    )
+    known = Guides(
+        settings.data / guides.FOLDER, settings.us_core, settings.profiles_own, settings.profiles_others, _allowed
+    )
+    return Context(settings, store, now, keys, tenants, link_secret, tokens, known, authority, external)
+
+
+def _allowed(value_set: str, system: str | None, code: str) -> bool | None:
+    """Whether a binding admits a code, as far as the terminology can tell; None leaves it to the guides."""
+    try:
+        return terminology().allowed(value_set, system, code)
+    except TerminologyError:
+        return None
 
 
 def permitted(settings: Settings, caller: Caller) -> Predicate:
@@ -70,6 +121,10 @@ async def prepare(settings: Settings, mongodb_uri: str) -> None:
             if not keys.records():
                 keys.generate(now() // 1_000_000)
         await context.store.served_under(settings.base)
+        if settings.clients_file is not None:
+            await registration.apply(context.store.clients, registration.read(settings.clients_file))
+        if not settings.dev and context.external is None:
+            context.authority.token_keys.ensure(now() // 1_000_000)
         await shipped.load(context, SERVER, allow_all, Registry(OPERATIONS))
     finally:
         await context.store.close()
@@ -110,9 +165,12 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
         corrections.start()
         runner = Runner(context, permitted=partial(permitted, settings))
         runner.start()
+        forgets = forgetting(context)
+        forgets.start()
         try:
             yield
         finally:
+            await forgets.close()
             await runner.close()
             await corrections.close()
             opened.clear()
@@ -123,7 +181,13 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
 
     registry = Registry(OPERATIONS)
     app = FastAPI(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    # Before the others: a polling address looks like that of a resource.
+    # Before the others: their addresses look like those of resources.
+    if not settings.dev:
+        app.router.routes.extend(discovery_routes(context))
+        if not settings.openid_issuer:
+            app.router.routes.extend(oauth_routes(context))
+            app.router.routes.extend(sign_in_routes(context))
+            app.router.routes.extend(account_routes(context))
     app.router.routes.extend(job_routes(context))
     app.router.routes.extend(fhir_routes(context, registry))
     app.router.routes.extend(card_routes(context))
@@ -131,11 +195,15 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(link_routes(context))
     app.router.routes.extend(health_routes(context))
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=["*"],
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"],
-        allow_headers=["*"],
-        expose_headers=["ETag", "Last-Modified", "Location", "Content-Location", "X-Progress", "Retry-After"],
-    )
+    app.add_middleware(CrossOrigin, origins=None if settings.dev else partial(_origins, context))
+    app.add_middleware(Hardening, origin=settings.origin)
     return app
+
+
+async def _origins(context: Callable[[], Context]) -> frozenset[str]:
+    """The web origins of the clients that are registered and enabled now; none while that cannot be known."""
+    try:
+        registered = await context().store.clients.all()
+    except FhirError:
+        return frozenset()
+    return frozenset(origin for client in registered if client.enabled for origin in client.origins)

@@ -15,7 +15,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fhir_server.access.authority import Authority
+from fhir_server.access.external import External
 from fhir_server.access.tokens import Tokens
+from fhir_server.guides import Guides
 from fhir_server.store.store import Store
 from smart_health_cards import KeyFolder
 
@@ -54,6 +57,9 @@ class Settings(BaseSettings):
     conditional_delete_multiple: bool = Field(
         False, description="Whether a conditional delete may delete several resources; otherwise it is refused (412)."
     )
+    idempotency_seconds: int = Field(
+        86_400, gt=0, description="How long a request with an Idempotency-Key is known again, in seconds."
+    )
     job_seconds: int = Field(86_400, gt=0, description="How long the answer of a job is kept, in seconds.")
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
@@ -79,6 +85,37 @@ class Settings(BaseSettings):
     )
     card_font: Path | None = Field(
         None, description="TrueType font for PDFs of names beyond the letters of Western Europe."
+    )
+    clients_file: Path | None = Field(
+        None, description="File of clients (TOML or JSON) that are registered at every start."
+    )
+    access_token_seconds: int = Field(900, ge=300, le=3_600, description="How long an access token works, in seconds.")
+    refresh_token_seconds: int = Field(
+        2_592_000, gt=0, description="How long a grant with offline_access can be refreshed, in seconds."
+    )
+    session_seconds: int = Field(3_600, gt=0, description="How long a login in the browser lasts, in seconds.")
+    wrong_logins: int = Field(5, gt=0, description="Wrong logins in 15 minutes after which an account has to wait.")
+    wrong_logins_overall: int = Field(
+        100, gt=0, description="Wrong logins of all accounts in a minute after which all have to wait."
+    )
+    token_requests: int = Field(10, gt=0, description="Requests to the token endpoint in a second, for each client.")
+    outbound_hosts: tuple[str, ...] = Field(
+        (), description="Hosts that this server may ask over https, for keys of clients and providers; JSON list."
+    )
+    openid_issuer: str = Field(
+        "",
+        pattern=r"^(https://[^\s?#]+)?$",
+        description="OpenID provider whose tokens are taken, instead of own.",
+    )
+    openid_audience: str = Field("", description="Audience that its tokens must name. [default: the base URL]")
+    profiles_own: Literal["off", "warn", "refuse"] = Field(
+        "refuse", description="What becomes of a write that breaks a profile of ours it claims in meta.profile."
+    )
+    profiles_others: Literal["off", "warn", "refuse"] = Field(
+        "warn", description="Likewise, for the profiles of other guides; one that is not known is a warning."
+    )
+    us_core: Literal["6.1.0", "8.0.0"] = Field(
+        "6.1.0", description="The version of US Core that a canonical without a version means."
     )
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
 
@@ -145,6 +182,12 @@ class Context:
     """Signs page tokens and card addresses; 32 bytes, shared by all workers."""
     tokens: Tokens
     """The access tokens that requests bring."""
+    guides: Guides
+    """The profiles that are known, to check resources against."""
+    authority: Authority
+    """The authorization server."""
+    external: External | None
+    """The OpenID provider elsewhere that is used instead, if any."""
 
     @property
     def today(self) -> date:

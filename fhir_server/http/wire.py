@@ -198,7 +198,8 @@ def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
             return None
         case "OperationOutcome":
             text = "The resource was created." if reply.status == 201 else "The resource was stored."
-            return json.dump(operation_outcome([Issue("informational", "stored", text, (), "information")]))
+            stored = Issue("informational", "stored", text, (), "information")
+            return json.dump(operation_outcome([*reply.issues, stored]))
         case _:
             return reply.body
 

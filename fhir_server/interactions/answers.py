@@ -37,7 +37,8 @@ def history(base: str, rows: Sequence[Stored], links: Mapping[str, str], total: 
 def of_reply(reply: Reply, base: str, minimal: bool) -> bundle.Entry:
     """The entry of a batch or transaction response; `minimal` withholds the resource just written."""
     location = f"{base}/{reply.location}" if reply.location is not None else None
-    response = bundle.Response(_status(reply.status), location, reply.version, reply.updated)
+    outcome = dump(operation_outcome(reply.issues)) if reply.issues else None
+    response = bundle.Response(_status(reply.status), location, reply.version, reply.updated, outcome)
     return bundle.Entry(None if minimal and reply.written else reply.body, response=response)
 
 

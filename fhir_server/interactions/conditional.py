@@ -17,8 +17,8 @@ from fhir_server.interactions.again import again
 from fhir_server.interactions.incoming import Incoming, accept, entries_of, known_type
 from fhir_server.interactions.patches import Patch
 from fhir_server.interactions.reply import Reply
-from fhir_server.interactions.writes import expected_version, must_be_new, new_id, reply_to, require_same_id
-from fhir_server.store.records import Claim, Create, Delete, Selection, Stored, Update
+from fhir_server.interactions.writes import expected_version, must_be_new, new_id, pinned, reply_to, require_same_id
+from fhir_server.store.records import ANY_VERSION, Claim, Create, Delete, Once, Selection, Stored, Update
 from fhir_server.store.versions import stale
 
 DELETED = 1_000
@@ -53,6 +53,7 @@ async def update(
     body: bytes,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """200 with the next version of the one match; without a match 201, under the resource's own id if it has one.
 
@@ -67,11 +68,11 @@ async def update(
     async def attempt() -> Reply | None:
         found = await find(context, caller, predicate, resource_type, criteria)
         change = write(context, found, incoming, new_id(), expected, only_new)
-        [committed] = await context.store.commit(caller, predicate, [change])
+        [committed] = await context.store.commit(caller, predicate, [change], once)
         # Matched: somebody else has just created it. Now there is something to update.
-        return reply_to(committed) if committed.effect != "matched" else None
+        return reply_to(committed, incoming.issues) if committed.effect != "matched" else None
 
-    return await again(attempt, stale_too=expected is None)
+    return await again(attempt, stale_too=expected in (None, ANY_VERSION))
 
 
 async def patch(
@@ -82,6 +83,7 @@ async def patch(
     criteria: str,
     change: Patch,
     if_match: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """200 with the next version of the one match. FhirError 404 without one, 412 for several; else as of a patch."""
     known_type(resource_type)
@@ -93,7 +95,7 @@ async def patch(
             raise nothing(resource_type, criteria)
         return found.stored
 
-    return await patches.patch_found(context, caller, predicate, look, change, if_match)
+    return await patches.patch_found(context, caller, predicate, look, change, if_match, once)
 
 
 async def delete(
@@ -103,6 +105,7 @@ async def delete(
     resource_type: str,
     criteria: str,
     if_match: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """204, also where nothing matched. FhirError 412 for several matches, unless the setting allows them: then all are
     deleted or none."""
@@ -115,11 +118,11 @@ async def delete(
         _, rows = await _look(context, caller, predicate, resource_type, criteria, most + 1)
         if len(rows) > most:
             raise several(resource_type, criteria)
-        deletes = [Delete(row.type, row.id, row.version if expected is None else expected) for row in rows]
-        committed = await context.store.commit(caller, predicate, deletes)
+        deletes = [Delete(row.type, row.id, pinned(expected, row.version)) for row in rows]
+        committed = await context.store.commit(caller, predicate, deletes, once)
         return reply_to(committed[0]) if len(committed) == 1 else Reply(204)
 
-    return await again(attempt, stale_too=expected is None)
+    return await again(attempt, stale_too=expected in (None, ANY_VERSION))
 
 
 def write(
@@ -138,8 +141,9 @@ def write(
         if sent is not None:
             require_same_id(sent, stored.id, f"{incoming.type}.id")
         entries = entries_of(context, incoming.resource, stored.id)
-        version = stored.version if expected is None else expected
-        return Update(stored.type, stored.id, incoming.body, entries, version, may_create=False)
+        return Update(
+            stored.type, stored.id, incoming.body, entries, pinned(expected, stored.version), may_create=False
+        )
     resource_id = sent if isinstance(sent, str) else fresh
     if expected is not None:
         raise stale(incoming.type, resource_id, expected, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_server.context import Context
 from fhir_server.fhir import index, json
-from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.fhir.subset import SUBSETTED
 from profiles import structure
 from profiles.definitions import RESOURCE_TYPES
@@ -19,11 +19,15 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A valid R4 resource: its compact bytes and, for checking and indexing, its parsed value."""
+    """A valid R4 resource: its compact bytes and, for checking and indexing, its parsed value.
+
+    `issues` are warnings about the profiles it claims.
+    """
 
     type: str
     resource: dict[str, Any]
     body: bytes
+    issues: tuple[Issue, ...] = ()
 
 
 def known_type(resource_type: str) -> str:
@@ -43,7 +47,8 @@ def legal_id(resource_id: str) -> bool:
 def accept(context: Context, resource_type: str, body: bytes) -> Incoming:
     """Parse and check a resource sent to a `resource_type` address.
 
-    FhirError 413 too large, 400 malformed JSON or another type, 422 not valid R4 (every problem listed) or an excerpt.
+    FhirError 413 too large, 400 malformed JSON or another type, 422 not valid R4 (every problem listed), an excerpt, or
+    in breach of a profile it claims.
     """
     limit = context.settings.max_bundle if resource_type == "Bundle" else context.settings.max_resource
     if len(body) > limit:
@@ -59,7 +64,7 @@ def accept(context: Context, resource_type: str, body: bytes) -> Incoming:
         )
     require_valid(resource)
     require_whole(resource)
-    return Incoming(resource_type, resource, json.compact(body))
+    return Incoming(resource_type, resource, json.compact(body), tuple(context.guides.judge(resource)))
 
 
 def require_valid(resource: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
+from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.subset import Subset
 from fhir_server.store.records import Stored
 
@@ -25,6 +26,8 @@ class Reply:
     media_type: str = "application/fhir+json"
     stream: AsyncIterator[bytes] | None = None
     """A body too large to be held at once, in place of `body`; `headers` name its content-length."""
+    issues: tuple[Issue, ...] = ()
+    """What is to be said of a resource that was written all the same."""
 
 
 def of_stored(status: int, stored: Stored, *, location: bool = False, written: bool = False) -> Reply:

@@ -3,30 +3,30 @@
 https://hl7.org/fhir/R4/http.html#trules
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
-from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions import answers, conditional, paging, patches
+from fhir_server.fhir.outcome import FhirError, Issue
+from fhir_server.interactions import answers, conditional, idempotency, paging, patches
 from fhir_server.interactions.address import EVERY
 from fhir_server.interactions.again import again
 from fhir_server.interactions.conditional import Found
 from fhir_server.interactions.entry import Entry, identities, take_apart, within
 from fhir_server.interactions.incoming import Incoming, entries_of, require_whole
 from fhir_server.interactions.perform import ORDER, Asking, is_reading, perform, require_writable
-from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.interactions.writes import (
     expected_version,
     must_be_new,
     new_id,
+    pinned,
     reply_to,
     require_same_id,
 )
-from fhir_server.store.records import ClaimTaken, Create, Delete, Update, Write
+from fhir_server.store.records import AlreadyDone, ClaimTaken, Committed, Create, Delete, Update, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,24 @@ async def run(asking: Asking, found: dict[str, object], body: bytes) -> list[bun
     A read looks at what the writes left. One that finds nothing fails alone: the writes are done by then.
     """
     entries = _understood(asking, take_apart(asking.context, found, body, {}))
+    context, caller, predicate, once = asking.context, asking.caller, asking.predicate, asking.once
+    recalled = await context.store.recall(caller, predicate, once) if once is not None else None
+    if recalled is not None:
+        return await _answers(asking, entries, dict(zip(recalled.numbers, recalled.committed, strict=True)))
 
     async def attempt() -> list[bundles.Entry] | None:
         try:
             return await _attempt(asking, entries)
+        except AlreadyDone:
+            assert once is not None
+            done = await idempotency.expect(context, caller, predicate, once)
+            return await _answers(asking, entries, dict(zip(done.numbers, done.committed, strict=True)))
         except ClaimTaken:
             # Between looking and writing somebody created what an entry asked for: its id differs from the one that
             # other entries would refer to, so everything is resolved afresh.
             return None
 
-    return await again(attempt, stale_too=all(entry.if_match is None for entry in entries))
+    return await again(attempt, stale_too=all(entry.if_match in (None, "*") for entry in entries))
 
 
 async def _attempt(asking: Asking, entries: Sequence[Entry]) -> list[bundles.Entry]:
@@ -83,30 +91,38 @@ async def _attempt(asking: Asking, entries: Sequence[Entry]) -> list[bundles.Ent
     names = await _names(context, caller, predicate, steps)
     changing = [step for step in steps if not step.reads and not step.found]
     changing.sort(key=lambda step: ORDER.index(step.entry.method))
-    committed = await context.store.commit(caller, predicate, [_write(context, step, names) for step in changing])
-    base = context.settings.base
-    done = {
-        step.entry.number: answers.of_reply(reply_to(outcome), base, asking.minimal)
-        for step, outcome in zip(changing, committed, strict=True)
+    present = {
+        step.entry.number: Committed(step.looked.stored, "matched")
+        for step in steps
+        if step.found and step.looked is not None
     }
-    for step in steps:
-        if not step.found and not step.reads:
-            continue
+    once = asking.once
+    if once is not None:
+        numbers = (*(step.entry.number for step in changing), *present)
+        once = replace(once, numbers=numbers, besides=tuple(present.values())) if numbers else None
+    writes = [_write(context, step, names) for step in changing]
+    committed = await context.store.commit(caller, predicate, writes, once)
+    done = {step.entry.number: outcome for step, outcome in zip(changing, committed, strict=True)}
+    return await _answers(asking, entries, present | done)
+
+
+async def _answers(asking: Asking, entries: Sequence[Entry], done: Mapping[int, Committed]) -> list[bundles.Entry]:
+    """The answers to what has been done, and to the entries that only look, which look now."""
+    answered = []
+    for entry in entries:
         try:
-            if step.found:
-                reply = await _present(context, caller, predicate, step)
-            else:
-                reply = await perform(asking, step.entry)
-            done[step.entry.number] = answers.of_reply(reply, base, asking.minimal)
+            told = _told(asking, entry)
+            reply = reply_to(done[entry.number], told) if entry.number in done else await perform(asking, entry)
+            answered.append(answers.of_reply(reply, asking.context.settings.base, asking.minimal))
         except FhirError as error:
-            done[step.entry.number] = answers.of_failure(within(error, step.entry.expression))
-    return [done[entry.number] for entry in entries]
+            answered.append(answers.of_failure(within(error, entry.expression)))
+    return answered
 
 
-async def _present(context: Context, caller: Caller, predicate: Predicate, step: _Step) -> Reply:
-    """The resource that a conditional create found."""
-    stored = await context.store.read(caller, predicate, step.entry.type or "", step.id or "")
-    return of_stored(200, stored, location=True, written=True)
+def _told(asking: Asking, entry: Entry) -> tuple[Issue, ...]:
+    """What is to be said of an entry's resource although it was written."""
+    is_written = entry.method in ("POST", "PUT") and entry.resource is not None and not is_reading(asking, entry)
+    return tuple(asking.context.guides.judge(entry.resource)) if is_written and entry.resource is not None else ()
 
 
 def _understood(asking: Asking, taken: Sequence[Entry | FhirError]) -> list[Entry]:
@@ -144,6 +160,7 @@ def _require_possible(asking: Asking, entry: Entry) -> None:
             text = f"The address takes a {entry.type}; the resource is a {found}."
             raise entry.refuse(400, "invalid", "wrong-type", text, "resource")
         require_whole(entry.resource)
+        asking.context.guides.judge(entry.resource)
 
 
 def _require_scope(predicate: Predicate, entry: Entry) -> None:
@@ -236,7 +253,7 @@ def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
         expected = expected_version(entry.if_match)
         if entry.method == "DELETE":
             # Found by criteria: only in the very version that satisfied them.
-            return Delete(resource_type, resource_id, stored.version if stored and expected is None else expected)
+            return Delete(resource_type, resource_id, pinned(expected, stored.version) if stored else expected)
         body = rewrite.rewrite(entry.body if step.patched is None else step.patched.body, names)
         resource = json.parse(body)
         if step.patched is not None:

@@ -4,16 +4,17 @@ https://hl7.org/fhir/R4/http.html#create
 """
 
 import re
+from dataclasses import replace
 from uuid import uuid4
 
 from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
-from fhir_server.fhir.outcome import refuse
+from fhir_server.fhir.outcome import Issue, refuse
 from fhir_server.interactions import search
 from fhir_server.interactions.incoming import accept, entries_of, known_type, legal_id
 from fhir_server.interactions.reply import Reply, of_stored
-from fhir_server.store.records import Claim, Committed, Create, Delete, Update, Write
+from fhir_server.store.records import ANY_VERSION, Claim, Committed, Create, Delete, Once, Update, Write
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 
@@ -24,15 +25,22 @@ def new_id() -> str:
 
 
 def expected_version(if_match: str | None) -> int | None:
-    """The version named by If-Match, None without one; FhirError 400 if it is not an entity tag of ours."""
+    """The version named by If-Match, ANY_VERSION for `*`, None without one; FhirError 400 if it is no tag of ours."""
     if if_match is None:
         return None
+    if if_match.strip() == "*":
+        return ANY_VERSION
     match = _ETAG.fullmatch(if_match.strip())
     if match is None:
         raise refuse(
             400, "invalid", "malformed-if-match", f"If-Match must look like W/\"3\"; '{if_match}' does not.", "If-Match"
         )
     return int(match.group(1))
+
+
+def pinned(expected: int | None, found: int) -> int:
+    """The version to write upon: that of If-Match, or where it names none the one that was found."""
+    return found if expected in (None, ANY_VERSION) else expected
 
 
 def must_be_new(if_none_match: str | None) -> bool:
@@ -61,6 +69,7 @@ async def create(
     resource_type: str,
     body: bytes,
     if_none_exist: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """201 with the new resource; with If-None-Exist and one match 200 with that one, several 412."""
     known_type(resource_type)
@@ -75,7 +84,7 @@ async def create(
     write = Create(
         resource_type, resource_id, incoming.body, entries_of(context, incoming.resource, resource_id), unless
     )
-    return reply_to(await _commit(context, caller, predicate, write))
+    return reply_to(await _commit(context, caller, predicate, write, once), incoming.issues)
 
 
 async def update(
@@ -87,6 +96,7 @@ async def update(
     body: bytes,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """200 with the new version, 201 where the id was new.
 
@@ -101,7 +111,7 @@ async def update(
     require_same_id(incoming.resource.get("id"), resource_id, f"{resource_type}.id")
     entries = entries_of(context, incoming.resource, resource_id)
     write = Update(resource_type, resource_id, incoming.body, entries, expected, may_replace=not only_new)
-    return reply_to(await _commit(context, caller, predicate, write))
+    return reply_to(await _commit(context, caller, predicate, write, once), incoming.issues)
 
 
 async def delete(
@@ -111,12 +121,13 @@ async def delete(
     resource_type: str,
     resource_id: str,
     if_match: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """204, also when there was nothing to delete."""
     known_type(resource_type)
     permitted(predicate, "d", resource_type)
     expected = expected_version(if_match)
-    return reply_to(await _commit(context, caller, predicate, Delete(resource_type, resource_id, expected)))
+    return reply_to(await _commit(context, caller, predicate, Delete(resource_type, resource_id, expected), once))
 
 
 def require_same_id(found: object, resource_id: str, expression: str) -> None:
@@ -129,18 +140,18 @@ def require_same_id(found: object, resource_id: str, expression: str) -> None:
     )
 
 
-def reply_to(committed: Committed) -> Reply:
-    """The reply a committed write deserves."""
+def reply_to(committed: Committed, issues: tuple[Issue, ...] = ()) -> Reply:
+    """The reply a committed write deserves; `issues` is what is to be said of the resource all the same."""
     stored = committed.stored
     if committed.effect == "deleted" or stored is None or stored.raw is None:
         return Reply(204, version=stored.version if stored else None)
-    if committed.effect == "created":
-        return of_stored(201, stored, location=True, written=True)
-    return of_stored(200, stored, location=True, written=True)
+    status = 201 if committed.effect == "created" else 200
+    reply = of_stored(status, stored, location=True, written=True)
+    return replace(reply, issues=issues) if issues else reply
 
 
-async def _commit(context: Context, caller: Caller, predicate: Predicate, write: Write) -> Committed:
-    [committed] = await context.store.commit(caller, predicate, [write])
+async def _commit(context: Context, caller: Caller, predicate: Predicate, write: Write, once: Once | None) -> Committed:
+    [committed] = await context.store.commit(caller, predicate, [write], once)
     return committed
 
 

@@ -1,0 +1,184 @@
+"""Guides: the profiles this server knows, shipped and loaded, and what it thinks of a resource that claims one.
+
+https://hl7.org/fhir/R4/resource.html#profile-tags
+
+Loaded guides lie in `<data>/guides/`, a file each. Whoever asks looks at the folder first, so that a guide is in use
+from the moment it is there, in every worker that shares the folder, and gone when its file is.
+"""
+
+import gzip
+import json
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Literal
+
+from fhir_server.fhir.outcome import FhirError, Issue
+from profiles.checker import CodeAllowed, profile_issues
+from profiles.guides import Guide, Library, read, shipped
+from profiles.package import Package, PackageError, guide
+from profiles.rules import Profile
+
+__all__ = ["FOLDER", "Guides", "Mode", "PackageError"]
+
+Mode = Literal["off", "warn", "refuse"]
+
+FOLDER = "guides"
+"""In the data folder."""
+
+OURS = "fhir-server"
+US_CORE = "hl7.fhir.us.core"
+
+_SUFFIX = ".json.gz"
+
+
+class Guides:
+    """Those at hand now. `own` and `others` say what becomes of a resource that breaks a profile it claims."""
+
+    def __init__(
+        self, folder: Path, us_core: str, own: Mode, others: Mode, code_allowed: CodeAllowed | None = None
+    ) -> None:
+        self.folder = folder
+        self.code_allowed = code_allowed
+        self._preferred = {US_CORE: us_core}
+        self._own, self._others = own, others
+        self._seen = -1
+        self._library = Library(shipped(), self._preferred)
+
+    @property
+    def library(self) -> Library:
+        """Every guide, after a look whether one was loaded or removed meanwhile."""
+        try:
+            seen = self.folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            seen = -1
+        if seen != self._seen:
+            self._library = Library((*shipped(), *self.loaded()), self._preferred)
+            self._seen = seen
+        return self._library
+
+    def loaded(self) -> list[Guide]:
+        """The guides in the folder. PackageError for a file that is none: something else wrote it."""
+        return [_opened(path) for path in sorted(self.folder.glob(f"*{_SUFFIX}"))]
+
+    def load(self, path: Path) -> Guide:
+        """Make a package's guide one of those at hand, in place of one of the same name and version.
+
+        PackageError with a sentence where it cannot be used, OSError where it cannot be read; nothing is changed then.
+        """
+        content = guide(Package.read(path))
+        made = Guide(content)
+        if any((each.name, each.version) == (made.name, made.version) for each in shipped()):
+            raise PackageError(f"{made.name} {made.version} comes with this server; there is nothing to load.")
+        _require_sound(made)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0)
+        with NamedTemporaryFile(dir=self.folder, prefix=".", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP)
+                Path(file.name).replace(self.folder / f"{made.name}#{made.version}{_SUFFIX}")
+            except OSError:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        return made
+
+    def find(self, canonical: str) -> Profile | None:
+        """The profile a canonical means, None if none is known."""
+        return self.library.find(canonical)
+
+    def judge(self, resource: dict[str, Any]) -> Sequence[Issue]:
+        """What a write is to be told about the profiles the resource claims; the resource is structurally valid.
+
+        FhirError 422 where it breaks one whose breach is refused.
+        """
+        claimed = resource.get("meta", {}).get("profile")
+        if not claimed or self._own == self._others == "off":
+            return ()
+        told: list[Issue] = []
+        refused = False
+        for number, canonical in enumerate(claimed):
+            if type(canonical) is not str:
+                continue
+            profile = self.find(canonical)
+            if profile is None:
+                if self._others != "off":
+                    told.append(unknown(canonical, f"{resource['resourceType']}.meta.profile[{number}]", "warning"))
+                continue
+            mode = self._own if profile.guide.startswith(f"{OURS}#") else self._others
+            if mode != "off":
+                found = self.issues(resource, [profile], thorough=False)
+                refused |= mode == "refuse" and any(issue.severity == "error" for issue in found)
+                told += found if mode == "refuse" else [_softened(issue) for issue in found]
+        told = list(dict.fromkeys(issue for issue in told if issue.severity != "information"))
+        if refused:
+            raise FhirError(422, told)
+        return told
+
+    def issues(
+        self,
+        resource: dict[str, Any],
+        profiles: Iterable[Profile],
+        *,
+        thorough: bool = True,
+        must_support: bool = False,
+    ) -> list[Issue]:
+        """What is wrong with a structurally valid resource by these profiles, each sentence naming nothing private."""
+        return profile_issues(
+            resource, profiles, self.library, self.code_allowed, thorough=thorough, must_support=must_support
+        )
+
+    @cached_property
+    def supported(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Resource type -> the profiles a CapabilityStatement names: our own and those of the shipped guides."""
+        found: dict[str, list[str]] = {}
+        for each in shipped():
+            if each.name == "hl7.fhir.r4.core":
+                continue
+            for url in each.urls:
+                profile = each.profile(url)
+                if profile is not None and profile.type != "Extension":
+                    found.setdefault(profile.type, []).append(profile.canonical)
+        return tuple(sorted((name, tuple(sorted(urls))) for name, urls in found.items()))
+
+
+def unknown(canonical: str, place: str, severity: Literal["error", "warning"]) -> Issue:
+    """The issue that a profile is not known here."""
+    text = f"The profile {canonical[:200]} is not known here, so it was not checked; fhir-server load-ig adds guides."
+    return Issue("not-found", "unknown-profile", text, (place,), severity)
+
+
+def _softened(issue: Issue) -> Issue:
+    return replace(issue, severity="warning") if issue.severity in ("error", "fatal") else issue
+
+
+def _opened(path: Path) -> Guide:
+    try:
+        return Guide(read(path.read_bytes()))
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise PackageError(f"{path} is no guide that load-ig made; remove it, and load the package again.") from error
+
+
+def _require_sound(made: Guide) -> None:
+    """PackageError where the rules of a profile cannot be followed: better now than at the first write."""
+    for url in made.urls:
+        try:
+            profile = made.profile(url)
+            assert profile is not None
+            _visit(profile.rules, 0)
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise PackageError(f"{made.name} {made.version}: the rules of {url} cannot be followed.") from error
+
+
+def _visit(rules: Iterable[Any], depth: int) -> None:
+    for rule in rules:
+        _visit(rule.slices, depth + 1)
+        if rule.has_children:
+            for path in rule.types or {type_name for _, _, type_name in rule.members}:
+                _visit(rule.children(path), depth + 1)
