@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from terminology.code_system import CodeSystem
 from terminology.concept import Concept
-from terminology.errors import TooCostlyError, UnknownSystemError, UnknownValueSetError
+from terminology.errors import TerminologyError, TooCostlyError, UnknownSystemError, UnknownValueSetError
 from terminology.membership import Held, cyclic
 from terminology.value_set import Part, ValueSet
 
@@ -28,13 +28,23 @@ class Entry(NamedTuple):
 Entries = Mapping[tuple[str, str], Entry]
 
 
-def expand(held: Held, value_set: ValueSet, limit: int = LIMIT) -> Entries:
-    """Every code by (system, code), in the order of the composition.
+class Expansion(NamedTuple):
+    """Every code by (system, code), in the order of the composition, but for those of the systems and value sets in
+    `missing`, which are not held."""
 
-    UnknownSystemError and UnknownValueSetError where parts are not held, so that the list would be cut short unseen;
+    entries: Entries
+    missing: tuple[str, ...] = ()
+
+
+def expand(held: Held, value_set: ValueSet, limit: int = LIMIT) -> Expansion:
+    """The codes of a value set.
+
+    UnknownSystemError and UnknownValueSetError where nothing would be left, or what is left out cannot be told;
     CyclicValueSetError, UnsupportedFilterError, TooCostlyError beyond `limit`.
     """
-    return _Work(held, limit).of_set(value_set, ())
+    work = _Work(held, limit)
+    entries = work.of_set(value_set, ())
+    return Expansion(entries, tuple(work.missing))
 
 
 def folded(text: str) -> str:
@@ -49,6 +59,7 @@ class _Work:
     def __init__(self, held: Held, limit: int) -> None:
         self.held, self.limit = held, limit
         self.done: dict[str, Entries] = {}
+        self.missing: dict[str, None] = {}
 
     def of_set(self, value_set: ValueSet, within: tuple[str, ...]) -> Entries:
         canonical = value_set.canonical
@@ -59,11 +70,20 @@ class _Work:
             return done
         inner = (*within, canonical) if canonical else within
         found: dict[tuple[str, str], Entry] = {}
+        failed: list[TerminologyError] = []
         for part in value_set.include:
-            for key, entry in self.of_part(part, inner).items():
+            try:
+                entries = self.of_part(part, inner)
+            except (UnknownSystemError, UnknownValueSetError) as error:
+                failed.append(error)
+                self.missing |= dict.fromkeys([part.system] if part.system else part.value_sets)
+                continue
+            for key, entry in entries.items():
                 found.setdefault(key, entry)
             if len(found) > self.limit:
                 raise TooCostlyError(f"the value set has more than {self.limit:,} codes")
+        if failed and not found:
+            raise failed[0]
         for part in value_set.exclude:
             for key in self.of_part(part, inner):
                 found.pop(key, None)

@@ -34,7 +34,7 @@ class Terminology:
         self._spellings: dict[str, str] = dict(base._spellings) if base is not None else {}
         self._tests: dict[tuple[str, Part], composition.Test] = {}
         self._members: dict[tuple[str, str, str], Member] = {}
-        self._expansions: dict[str, expansion.Entries] = {}
+        self._expansions: dict[str, expansion.Expansion] = {}
         self._texts: dict[str, Mapping[tuple[str, str], str]] = {}
         self._parts: dict[str, tuple[tuple[Type, str], ...]] = {}
 
@@ -77,6 +77,19 @@ class Terminology:
         """A concept map, likewise."""
         return _find([each.concept_maps for each in self._levels], canonical)
 
+    def holds_code_system(self, canonical: str) -> bool:
+        """Whether that very version is held, or any where none is named."""
+        url, bar, version = canonical.partition("|")
+        return any(each.code_systems.has(f"{self.preferred(url)}{bar}{version}") for each in self._levels)
+
+    def holds_value_set(self, canonical: str) -> bool:
+        """Likewise."""
+        return any(each.value_sets.has(canonical) for each in self._levels)
+
+    def holds_concept_map(self, canonical: str) -> bool:
+        """Likewise."""
+        return any(each.concept_maps.has(canonical) for each in self._levels)
+
     def maps(self) -> Iterator[ConceptMap]:
         """Every concept map held, those added last first."""
         for level in reversed(self._levels):
@@ -107,7 +120,7 @@ class Terminology:
             self._members[key] = found
         return found
 
-    def expand(self, chosen: ValueSet) -> expansion.Entries:
+    def expand(self, chosen: ValueSet) -> expansion.Expansion:
         """The codes of a value set, remembered where it is held. Errors as of `expansion.expand`."""
         key = chosen.canonical
         if self.value_set(key) is not chosen:
@@ -121,7 +134,7 @@ class Terminology:
         """What each code of a value set is searched by, folded; remembered as its expansion is."""
         found = self._texts.get(chosen.canonical)
         if found is None or self.value_set(chosen.canonical) is not chosen:
-            entries = self.expand(chosen)
+            entries = self.expand(chosen).entries
             found = {key: folded(" ".join((key[1], *entry.concept.names()))) for key, entry in entries.items()}
             self._texts[chosen.canonical] = found
         return found

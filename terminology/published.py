@@ -20,7 +20,7 @@ _LARGE = frozenset({NDC, vaccines.NDC_TO_CVX, vaccines.NDC_TO_MVX})
 
 
 def resources(held: Terminology) -> Iterator[dict[str, Any]]:
-    """The vaccination part of `held` with ids, status active. HL7's own terminology is HL7's to publish."""
+    """The vaccination part of `held` with ids. HL7's own terminology is HL7's to publish."""
     ids = {CVX: "cvx", MVX: "mvx", NDC: "ndc", RACE_ETHNICITY: "cdcrec"}
     ids |= {
         vaccines.NDC_TO_CVX: "ndc-to-cvx",
@@ -38,12 +38,12 @@ def resources(held: Terminology) -> Iterator[dict[str, Any]]:
 
 
 def code_system(system: CodeSystem) -> dict[str, Any]:
-    """A CodeSystem resource without id and status."""
+    """A CodeSystem resource without id."""
     large = system.url in _LARGE
     found: dict[str, Any] = {"resourceType": "CodeSystem", "url": system.url, "version": system.version}
     if system.oid and system.oid != system.url:
         found["identifier"] = [{"system": "urn:ietf:rfc:3986", "value": system.oid}]
-    found |= {"name": system.name, "title": system.title or system.name, "experimental": False}
+    found |= {"name": system.name, "title": system.title or system.name, "status": "active", "experimental": False}
     found |= {"caseSensitive": system.case_sensitive, "content": "not-present" if large else system.content}
     found["count"] = len(system.concepts)
     nested = any(concept.parents for concept in system.concepts.values())
@@ -62,10 +62,16 @@ def code_system(system: CodeSystem) -> dict[str, Any]:
     return found
 
 
+def about(chosen: ValueSet) -> dict[str, Any]:
+    """A ValueSet resource without id and without what it is made of."""
+    found = {"resourceType": "ValueSet", "url": chosen.url, "version": chosen.version, "name": chosen.name}
+    found |= {"title": chosen.title or chosen.name, "status": "active"}
+    return {name: value for name, value in found.items() if value}
+
+
 def value_set(chosen: ValueSet) -> dict[str, Any]:
-    """A ValueSet resource without id and status."""
-    found: dict[str, Any] = {"resourceType": "ValueSet", "url": chosen.url, "version": chosen.version}
-    found |= {"name": chosen.name, "title": chosen.title or chosen.name, "experimental": False}
+    """A ValueSet resource without id."""
+    found = {**about(chosen), "experimental": False}
     compose: dict[str, Any] = {} if chosen.inactive else {"inactive": False}
     compose["include"] = [_part(part) for part in chosen.include]
     if chosen.exclude:
@@ -74,9 +80,9 @@ def value_set(chosen: ValueSet) -> dict[str, Any]:
 
 
 def concept_map(mapping: ConceptMap) -> dict[str, Any]:
-    """A ConceptMap resource without id and status."""
+    """A ConceptMap resource without id."""
     found: dict[str, Any] = {"resourceType": "ConceptMap", "url": mapping.url, "version": mapping.version}
-    found |= {"name": mapping.name, "title": mapping.title or mapping.name, "experimental": False}
+    found |= {"name": mapping.name, "title": mapping.title or mapping.name, "status": "active", "experimental": False}
     if mapping.source:
         found["sourceCanonical"] = mapping.source
     if mapping.target:
@@ -100,7 +106,7 @@ def designations(given: Iterable[Designation]) -> list[dict[str, Any]]:
 
 def _named(resource: dict[str, Any], name: str) -> dict[str, Any]:
     kind = resource.pop("resourceType")
-    return {"resourceType": kind, "id": name, **resource, "status": "active"}
+    return {"resourceType": kind, "id": name, **resource}
 
 
 def _concept(system: CodeSystem, concept: Concept) -> dict[str, Any]:

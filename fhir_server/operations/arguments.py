@@ -60,7 +60,7 @@ def from_query(pairs: Iterable[tuple[str, str]], definition: Mapping[str, Any]) 
             issues.append(_unknown(name, declared, definition))
             continue
         try:
-            values.setdefault(name, []).append(_primitive(parameter["type"], text))
+            values.setdefault(name, []).append(_primitive(parameter.get("type", "value of parts"), text))
         except ValueError as error:
             issues.append(Issue("value", "invalid-value", f"'{name}': {error}", (name,)))
     return _complete(values, declared, issues, definition)

@@ -14,6 +14,11 @@ from fhir_server.operations import (
     health_cards_verify,
     health_links,
     roster,
+    terminology_expand,
+    terminology_lookup,
+    terminology_subsumes,
+    terminology_translate,
+    terminology_validate,
     who_would_be,
 )
 from fhir_server.operations.registry import Operation
@@ -23,6 +28,8 @@ _PEOPLE = frozenset({"recipient", "provider", "registry", "administrator"})
 _STAFF = frozenset({"provider", "registry", "administrator"})
 _ROSTERS = frozenset({"employer", "provider", "registry", "administrator"})
 _PLANNERS = frozenset({"analyst", "administrator"})
+_PUBLIC: tuple[tuple[str, str], ...] = ()
+"""What codes mean is no secret; a stored resource at the address is still read by the caller's own rights."""
 _CARD = (("Patient", "r"), ("Immunization", "rs"))
 
 OPERATIONS = (
@@ -138,5 +145,59 @@ OPERATIONS = (
         needs=(("Patient", "r"),),
         roles=_PEOPLE,
         paged=True,
+    ),
+    Operation(
+        "lookup",
+        "CodeSystem-lookup",
+        frozenset({"type"}),
+        frozenset({"CodeSystem"}),
+        affects_state=False,
+        handler=terminology_lookup.lookup,
+        needs=_PUBLIC,
+    ),
+    Operation(
+        "validate-code",
+        "CodeSystem-validate-code",
+        frozenset({"type", "instance"}),
+        frozenset({"CodeSystem"}),
+        affects_state=False,
+        handler=terminology_validate.in_code_system,
+        needs=_PUBLIC,
+    ),
+    Operation(
+        "subsumes",
+        "CodeSystem-subsumes",
+        frozenset({"type", "instance"}),
+        frozenset({"CodeSystem"}),
+        affects_state=False,
+        handler=terminology_subsumes.subsumes,
+        needs=_PUBLIC,
+    ),
+    Operation(
+        "expand",
+        "ValueSet-expand",
+        frozenset({"type", "instance"}),
+        frozenset({"ValueSet"}),
+        affects_state=False,
+        handler=terminology_expand.expand,
+        needs=_PUBLIC,
+    ),
+    Operation(
+        "validate-code",
+        "ValueSet-validate-code",
+        frozenset({"type", "instance"}),
+        frozenset({"ValueSet"}),
+        affects_state=False,
+        handler=terminology_validate.in_value_set,
+        needs=_PUBLIC,
+    ),
+    Operation(
+        "translate",
+        "ConceptMap-translate",
+        frozenset({"type", "instance"}),
+        frozenset({"ConceptMap"}),
+        affects_state=False,
+        handler=terminology_translate.translate,
+        needs=_PUBLIC,
     ),
 )

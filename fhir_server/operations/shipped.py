@@ -17,15 +17,18 @@ from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.operations.registry import Registry
 from fhir_server.store.records import Update
+from terminology import library, published
 
-_OURS = frozenset({"OperationDefinition", "CodeSystem", "ValueSet", "StructureDefinition", "SearchParameter"})
+_OURS = frozenset(
+    {"OperationDefinition", "CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition", "SearchParameter"}
+)
 
 
 async def load(context: Context, caller: Caller, predicate: Predicate, registry: Registry) -> None:
     """Store what is missing, refresh what is ours."""
     definitions = [registry.definition_of(row) for row in registry.rows]
     writes = []
-    for resource in [*definitions, *resources()]:
+    for resource in [*definitions, *resources(), *published.resources(library.shipped())]:
         body = json.dump(resource)
         if await _is_wanted(context, caller, predicate, resource):
             entries = index.entries(resource, context.settings.base)
