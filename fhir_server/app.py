@@ -68,21 +68,28 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     store = await Store.open(
         mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
     )
+    known = Guides(
+        settings.data / guides.FOLDER, settings.us_core, settings.profiles_own, settings.profiles_others, _allowed
+    )
+    external, authority = _authority(settings, store, link_secret)
+    return Context(settings, store, now, keys, tenants, link_secret, authority.tokens, known, authority, external)
+
+
+def _authority(settings: Settings, store: Store, link_secret: bytes) -> tuple[External | None, Authority]:
+    """The authorization server, and the OpenID provider elsewhere that takes its place, if one is named."""
     outbound = Outbound(frozenset(settings.outbound_hosts))
     key_sets = KeySets(outbound)
     external = None
     if settings.openid_issuer:
         audience = settings.openid_audience or settings.base
-        issuer = settings.openid_issuer
-        external = External(issuer, audience, outbound, key_sets, store.clients, store.users, now)
-    tokens = Tokens(store.grants, now, settings.base, None if external is None else external.caller)
-    authority = Authority(
+        external = External(settings.openid_issuer, audience, outbound, key_sets, store.clients, store.users, now)
+    return external, Authority(
         settings.base,
         store.clients,
         store.users,
         store.grants,
         store.passing,
-        tokens,
+        Tokens(store.grants, now, settings.base, None if external is None else external.caller),
         TokenKeys(settings.data / "keys" / "tokens"),
         key_sets,
         now,
@@ -94,10 +101,6 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
             token_requests=settings.token_requests,
         ),
     )
-    known = Guides(
-        settings.data / guides.FOLDER, settings.us_core, settings.profiles_own, settings.profiles_others, _allowed
-    )
-    return Context(settings, store, now, keys, tenants, link_secret, tokens, known, authority, external)
 
 
 def _allowed(value_set: str, system: str | None, code: str) -> bool | None:

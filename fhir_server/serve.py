@@ -13,6 +13,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from fhir_server import worker
 from fhir_server.app import complete_index, prepare
@@ -65,11 +66,17 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 def require_permitted(settings: Settings) -> None:
     """StartError unless these settings may be served: without authorization only on loopback."""
     if not settings.dev:
+        if settings.origin.startswith("http://") and not _is_loopback(_host(settings.origin)):
+            log.warning("%s is not https: passwords and tokens can be read on their way", settings.origin)
         return
     if not _is_loopback(settings.host):
         raise StartError(f"--dev serves without authorization and therefore only on loopback, not on {settings.host}.")
-    if settings.base_url and not _is_loopback(settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]):
+    if settings.base_url and not _is_loopback(_host(settings.base_url)):
         log.warning("--dev with the public address %s: links name it, but only this machine can connect", settings.base)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -121,9 +121,9 @@ async def _asked(authority: Authority, client: RegisteredClient, given: Mapping[
     )
 
 
-def for_user(asked: Asked, user: User) -> tuple[str, ...]:
+def for_user(asked: Asked, user: User, now: int) -> tuple[str, ...]:
     """The scopes that make sense for this user: those on a patient only for somebody who may have one in view."""
-    has_patient = bool(users.patients(user)) or "provider" in user.roles
+    has_patient = bool(users.patients(user, now)) or "provider" in user.roles
     return tuple(
         text for text in asked.scopes if has_patient or not (text == "launch/patient" or text.startswith("patient/"))
     )
@@ -135,24 +135,24 @@ async def grant(authority: Authority, asked: Asked, session: Session, chosen: Se
     `patient` is the id of the Patient in view, or empty; that the user may see them is looked at before.
     """
     user = session.user
-    granted = tuple(text for text in for_user(asked, user) if text in chosen)
+    granted = tuple(text for text in for_user(asked, user, authority.clock()) if text in chosen)
     resources: Sequence[Scope] = scopes.parsed(granted)
     if not patient:
         # Nothing on a patient without a patient.
         granted = tuple(text for text in granted if not text.startswith("patient/") and text != "launch/patient")
     if not granted:
-        raise _to(asked, AccessDeniedError())
+        raise to_app(asked, AccessDeniedError())
     if asked.launch and not await authority.passing.remove("launch", tokens.digest(asked.launch)):
-        raise _to(asked, InvalidRequestError("This launch was used before."))
+        raise to_app(asked, InvalidRequestError("This launch was used before."))
     if any(scope.level == "system" for scope in resources):
-        raise _to(asked, UnauthorizedClientError("System scopes are for backend services."))
+        raise to_app(asked, UnauthorizedClientError("System scopes are for backend services."))
     now, id = authority.now(), tokens.new_id()
     text, digest = tokens.mint(id)
     until = {"offline_access": now + authority.lifetimes.refresh, "online_access": session.expires}
     refresh_until = max((until[text] for text in granted if text in until), default=0)
     kept = Grant(
         id,
-        users.caller(user, asked.client.id, granted, patient),
+        users.caller(user, asked.client.id, granted, authority.clock(), patient),
         max(refresh_until, now + authority.lifetimes.code),
         Code(digest, now + authority.lifetimes.code, asked.redirect_uri, asked.challenge),
         refresh_until=refresh_until,
@@ -176,7 +176,8 @@ def address_of(error: OAuth2Error) -> str:
     return _joined(error.redirect_uri or "", {**told, **({"state": error.state} if error.state else {})})
 
 
-def _to(asked: Asked, error: OAuth2Error) -> OAuth2Error:
+def to_app(asked: Asked, error: OAuth2Error) -> OAuth2Error:
+    """The error, for the app that has asked."""
     error.redirect_uri, error.state = asked.redirect_uri, asked.state
     return error
 

@@ -52,15 +52,15 @@ class Unverified:
             raise JwtError("The signature does not verify.") from None
 
 
-def take_apart(text: str, algorithms: frozenset[str]) -> Unverified:
-    """Header and claims of a compact JWT signed by one of these algorithms. JwtError for anything else."""
+def take_apart(text: str, algorithms: frozenset[str], types: frozenset[str] = frozenset({"JWT"})) -> Unverified:
+    """Header and claims of a compact JWT of one of these algorithms and types. JwtError for anything else."""
     if len(text) > _MOST or not _COMPACT.fullmatch(text):
         raise JwtError("This is no signed JWT.")
     encoded_header, encoded_claims, _ = text.split(".")
     header, claims = _object(encoded_header, "header"), _object(encoded_claims, "payload")
     if header.get("alg") not in algorithms:
         raise JwtError(f"It must be signed by one of {', '.join(sorted(algorithms))}.")
-    if header.get("typ", "JWT") != "JWT":
+    if header.get("typ", "JWT") not in types:
         raise JwtError("The header's typ is JWT.")
     if "crit" in header or "b64" in header:
         raise JwtError("The header asks for an extension that is not known here.")

@@ -34,7 +34,7 @@ async def token(authority: Authority, form: Mapping[str, str], authorization: st
         for _ in range(_TRIES):
             answer = await _attempt(authority, client, form, authorization)
             if answer is not None:
-                return judge.answered
+                return answer
         raise InvalidGrantError(_ONCE)
     except OAuth2Error as error:
         return answer_of(*error())

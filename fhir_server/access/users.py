@@ -6,6 +6,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#scopes-for-
 import re
 import secrets
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 
 from fhir_server.caller import Caller
 from fhir_server.store.users import User
@@ -14,6 +15,7 @@ ROLES = frozenset({"recipient", "provider", "employer", "analyst", "administrato
 STAFF = ROLES - {"recipient"}
 """Those who log in with a second factor."""
 
+_ADULT = 18
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,127}")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
@@ -27,7 +29,7 @@ def new(
     login: str,
     roles: Iterable[str],
     patient: str = "",
-    proxy_for: Iterable[str] = (),
+    proxy_for: Iterable[tuple[str, int]] = (),
     practitioner: str = "",
     organization: str = "",
     external: str = "",
@@ -38,7 +40,7 @@ def new(
         raise ValueError(f"a login name is made of letters, digits and . _ @ + - (not: {login!r})")
     if not held or held - ROLES:
         raise ValueError(f"a user's roles are of {', '.join(sorted(ROLES))}")
-    for id in (patient, practitioner, organization, *children):
+    for id in (patient, practitioner, organization, *(child for child, _ in children)):
         if id and not _ID.fullmatch(id):
             raise ValueError(f"{id!r} is no id of a resource")
     if ("recipient" in held) != bool(patient or children):
@@ -51,9 +53,10 @@ def new(
     return User(name, subject, held, patient, children, practitioner, organization, external=external)
 
 
-def patients(user: User) -> frozenset[str]:
-    """Ids of the Patients a user is, or acts for."""
-    return frozenset(filter(None, (user.patient, *user.proxy_for)))
+def patients(user: User, now: int) -> frozenset[str]:
+    """Ids of the Patients a user is, or acts for at this moment (microseconds)."""
+    children = (id for id, until in user.proxy_for if not until or until > now)
+    return frozenset(filter(None, (user.patient, *children)))
 
 
 def fhir_user(user: User) -> str:
@@ -63,8 +66,23 @@ def fhir_user(user: User) -> str:
     return f"Patient/{user.patient}" if user.patient else ""
 
 
-def caller(user: User, client: str, scopes: tuple[str, ...], patient: str = "") -> Caller:
-    """A user as the API sees them through a client."""
+def caller(user: User, client: str, scopes: tuple[str, ...], now: int, patient: str = "") -> Caller:
+    """A user as the API sees them through a client at this moment (microseconds)."""
     return Caller(
-        user.subject, user.roles, client, scopes, patients(user), patient, user.practitioner, user.organization
+        user.subject,
+        user.roles,
+        client,
+        scopes,
+        patients(user, now),
+        patient,
+        user.practitioner,
+        user.organization,
+        proxies=tuple((id, until) for id, until in user.proxy_for if until > now),
     )
+
+
+def adult_on(born: date) -> int:
+    """The moment (microseconds since 1970) at which somebody born that day is 18."""
+    leap = (born.month, born.day) == (2, 29)
+    day = datetime(born.year + _ADULT, 3 if leap else born.month, 1 if leap else born.day, tzinfo=UTC)
+    return int(day.timestamp()) * 1_000_000

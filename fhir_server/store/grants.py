@@ -127,6 +127,7 @@ def _document(grant: Grant) -> Document:
             "patient": caller.patient,
             "practitioner": caller.practitioner,
             "organization": caller.organization,
+            "proxies": [list(each) for each in caller.proxies],
             "code": None if code is None else [code.digest, code.expires, code.redirect_uri, code.challenge, code.used],
             "access": [[token.digest, token.until, list(token.scopes)] for token in grant.access],
             "refresh": grant.refresh,
@@ -151,6 +152,7 @@ def _grant(row: Document) -> Grant:
         rest["patient"],
         rest["practitioner"],
         rest["organization"],
+        proxies=tuple((id, int(until)) for id, until in rest["proxies"]),
     )
     return Grant(
         row["_id"],

@@ -24,8 +24,8 @@ class User:
     roles: frozenset[str]
     patient: str = ""
     """Id of the Patient a recipient is."""
-    proxy_for: tuple[str, ...] = ()
-    """Ids of the Patients (children, dependants) a recipient acts for."""
+    proxy_for: tuple[tuple[str, int], ...] = ()
+    """Ids of the Patients a recipient acts for, each with the moment (microseconds) a child becomes 18; 0 for others."""
     practitioner: str = ""
     organization: str = ""
     password: str = field(default="", repr=False)
@@ -102,7 +102,7 @@ def _document(user: User) -> Document:
         "s": user.subject,
         "roles": sorted(user.roles),
         "patient": user.patient,
-        "proxy_for": list(user.proxy_for),
+        "proxy_for": [list(each) for each in user.proxy_for],
         "practitioner": user.practitioner,
         "organization": user.organization,
         "password": user.password,
@@ -119,7 +119,7 @@ def _user(row: Document) -> User:
         row["s"],
         frozenset(row["roles"]),
         row["patient"],
-        tuple(row["proxy_for"]),
+        tuple((id, int(until)) for id, until in row["proxy_for"]),
         row["practitioner"],
         row["organization"],
         row["password"],

@@ -1,0 +1,214 @@
+"""Sign-in: the pages of an app's launch: who is it, whose records, and may the app use them.
+
+https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-authorization-code
+
+Every page holds the app's whole request in a hidden field, and every step looks at it anew: nothing is kept between
+them but who has logged in. Fields: `username`, `password`, `code`; `find`, `patient`, `scope`, `decision`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlencode, urlsplit
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from fhir_server.access import authorization, logins, sessions
+from fhir_server.access.authorization import Asked, UnknownAppError
+from fhir_server.access.sessions import Session
+from fhir_server.context import Context
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.fhir.pairs import of_bytes
+from fhir_server.http import choosing, cookies, wording
+from fhir_server.http.forms import ForeignFormError, exchange_of, posted, posted_by_page, with_form
+from fhir_server.http.pages import page
+
+Pairs = Sequence[tuple[str, str]]
+_ONCE = ("prompt", "max_age")
+"""Asks for a login now, which has happened when it is asked again."""
+
+
+def sign_in_routes(context: Callable[[], Context]) -> list[BaseRoute]:
+    """`/oauth/authorize` (GET, POST), `/oauth/login`, `/oauth/consent`, `/oauth/logout`."""
+
+    async def authorize(request: Request) -> Response:
+        exchange = exchange_of(context(), request)
+        return await _step(context(), request, await posted(exchange) if request.method == "POST" else exchange.pairs)
+
+    async def login(request: Request) -> Response:
+        form = dict(await posted_by_page(context(), request))
+        return await _login(context(), request, of_bytes(form.get("request", "").encode()), form)
+
+    async def consent(request: Request) -> Response:
+        pairs = await posted_by_page(context(), request)
+        asked = of_bytes(dict(pairs).get("request", "").encode())
+        return await _step(context(), request, asked, pairs)
+
+    async def logout(request: Request) -> Response:
+        form = dict(await posted_by_page(context(), request))
+        origin = context().settings.origin
+        await sessions.end(context().authority, cookies.read(request.cookies, cookies.SESSION, origin))
+        response = _again(of_bytes(form.get("request", "").encode()))
+        cookies.take(response, cookies.SESSION, origin)
+        return response
+
+    return [
+        Route("/oauth/authorize", page_of(context, authorize), methods=["GET", "POST"]),
+        Route("/oauth/login", page_of(context, login), methods=["POST"]),
+        Route("/oauth/consent", page_of(context, consent), methods=["POST"]),
+        Route("/oauth/logout", page_of(context, logout), methods=["POST"]),
+    ]
+
+
+def page_of(
+    context: Callable[[], Context], handler: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """A handler whose refusals are pages, too."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ForeignFormError:
+            return page("problem", language_of(request), 403, problem="form-refused")
+        except UnknownAppError as error:
+            return page("problem", language_of(request), 400, problem=error.key)
+        except OAuth2Error as error:
+            return RedirectResponse(authorization.address_of(error), 302, _NO_STORE)
+        except FhirError as error:
+            problem = {429: "too-many-logins", 503: "unavailable"}.get(error.status, "malformed")
+            return page("problem", language_of(request), error.status, headers=error.headers, problem=problem)
+
+    return handle
+
+
+_NO_STORE = {"cache-control": "no-store", "pragma": "no-cache", "referrer-policy": "no-referrer"}
+
+
+async def session_of(context: Context, request: Request) -> Session | None:
+    """Who has logged in with this browser."""
+    cookie = cookies.read(request.cookies, cookies.SESSION, context.settings.origin)
+    return await sessions.find(context.authority, cookie)
+
+
+async def _step(context: Context, request: Request, pairs: Pairs, answer: Pairs | None = None) -> Response:
+    """The page that comes next, or the way back to the app. `answer` is what the consent page has sent."""
+    asked = await authorization.asked(context.authority, pairs)
+    session = await session_of(context, request)
+    problem = _login_needed(context, asked, session, dict(pairs))
+    if session is None or problem is not None:
+        if asked.prompt == "none":
+            raise authorization.to_app(asked, OAuth2Error("The user has to log in.", error="login_required"))
+        return login_page(context, request, pairs, asked, problem or "")
+    if asked.prompt == "none":
+        raise authorization.to_app(asked, OAuth2Error("The user has to agree.", error="consent_required"))
+    return await _consent(context, request, pairs, asked, session, answer)
+
+
+def _login_needed(context: Context, asked: Asked, session: Session | None, given: dict[str, str]) -> str | None:
+    """Why the user has to log in, as a key of what the page says about it; None where they need not."""
+    if session is None or asked.prompt == "login":
+        return ""
+    age = given.get("max_age", "")
+    if age.isascii() and age.isdigit() and context.authority.now() - session.authenticated > int(age):
+        return ""
+    user = (asked.context or {}).get("user")
+    return "login.other" if user and user not in (session.user.subject, session.user.login) else None
+
+
+def login_page(
+    context: Context, request: Request, pairs: Pairs, asked: Asked | None, problem: str, status: int = 200
+) -> Response:
+    """The page to log in, on the way to what `pairs` ask for."""
+    return with_form(
+        context,
+        request,
+        lambda proof: page(
+            *("login", language_of(request, pairs), status, asked.redirect_uri if asked is not None else ""),
+            app=asked.client.name if asked is not None else "",
+            problem=problem,
+            form_token=proof,
+            request=urlencode(pairs),
+        ),
+    )
+
+
+async def _login(context: Context, request: Request, pairs: Pairs, form: dict[str, str]) -> Response:
+    asked = await authorization.asked(context.authority, pairs) if pairs else None
+    given = logins.Given(form.get("username", ""), form.get("password", ""), form.get("code", ""))
+    user = await logins.login(context.authority, given)
+    if user is None:
+        return login_page(context, request, pairs, asked, "login.wrong", 401)
+    origin = context.settings.origin
+    # Whoever knew the cookies from before the login knows neither afterwards.
+    response = with_form(context, request, lambda proof: _again(pairs), fresh=True)
+    cookie = await sessions.begin(context.authority, user)
+    cookies.give(response, cookies.SESSION, cookie, origin, context.authority.lifetimes.session)
+    return response
+
+
+def _again(pairs: Pairs) -> Response:
+    """Back to the beginning, without asking for a login once more; to the account page where no app has asked."""
+    left = [(name, value) for name, value in pairs if name not in _ONCE]
+    return RedirectResponse(f"/oauth/authorize?{urlencode(left)}" if left else "/account/recovery", 303, _NO_STORE)
+
+
+async def _consent(
+    context: Context, request: Request, pairs: Pairs, asked: Asked, session: Session, answer: Pairs | None
+) -> Response:
+    user, language, given = session.user, language_of(request, pairs), dict(answer or ())
+    decision = given.get("decision")
+    if decision == "deny":
+        return RedirectResponse(authorization.refused(asked), 302, _NO_STORE)
+    granted = authorization.for_user(asked, user, context.clock())
+    patient = (asked.context or {}).get("patient", "")
+    searches = not patient and asked.needs_patient and "provider" in user.roles
+    if patient:
+        patients = await choosing.one(context, user, language, patient)
+    elif decision == "find" and searches:
+        patients = await choosing.named(context, user, language, given.get("find", ""))
+    elif decision == "allow" and given.get("patient"):
+        patients = await choosing.one(context, user, language, given["patient"])
+    else:
+        patients = await choosing.own(context, user, language) if asked.needs_patient else []
+    chosen = patient or given.get("patient", "") or (patients[0][0] if len(patients) == 1 else "")
+    seen = chosen in {id for id, _ in patients}
+    lacking = asked.needs_patient and not seen and any(_is_on_patient(scope) for scope in granted)
+    if decision == "allow" and not lacking:
+        scopes = [value for name, value in answer or () if name == "scope"]
+        kept = [*scopes, *(scope for scope in granted if wording.is_implied(scope))] if scopes else []
+        address = await authorization.grant(context.authority, asked, session, kept, chosen if seen else "")
+        return RedirectResponse(address, 302, _NO_STORE)
+    return with_form(
+        context,
+        request,
+        lambda proof: page(
+            *("consent", language, 200, asked.redirect_uri),
+            app=asked.client.name,
+            where=urlsplit(asked.redirect_uri).netloc or asked.client.name,
+            problem="consent.no-patient" if decision == "allow" else "",
+            form_token=proof,
+            request=urlencode(pairs),
+            search=searches,
+            searched=decision == "find",
+            find=given.get("find", ""),
+            patients=patients,
+            chosen=chosen,
+            scopes=[(scope, wording.of(scope, language)) for scope in granted if not wording.is_implied(scope)],
+        ),
+    )
+
+
+def _is_on_patient(scope: str) -> bool:
+    return scope.startswith("patient/") or scope == "launch/patient"
+
+
+def language_of(request: Request, pairs: Pairs = ()) -> str:
+    """`es` or `en`: as the app says (`ui_locales`), else as the browser does."""
+    asked = dict(pairs).get("ui_locales") or request.query_params.get("ui_locales")
+    header = (asked or request.headers.get("accept-language", "")).replace(" ", ",")
+    for item in header.split(","):
+        language = item.split(";")[0].strip().lower().split("-")[0]
+        if language in ("en", "es"):
+            return language
+    return "en"
