@@ -89,6 +89,11 @@ def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate
     return replace(predicate, verb=verb)
 
 
+def reaches(predicate: Predicate, verb: Verb, resource_type: str) -> bool:
+    """Whether any scope is about doing this with resources of this type."""
+    return not isinstance(predicate, Access) or predicate.rules(verb, resource_type) is not None
+
+
 def placing(predicate: Predicate, resource_type: str) -> None:
     """FhirError 403 where no scope is about updating resources of this type, nor about creating them by an update."""
     places = isinstance(predicate, Access) and resource_type in predicate.places

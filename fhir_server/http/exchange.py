@@ -39,6 +39,7 @@ class Exchange:
     def __init__(self, context: Context, scope: Scope, receive: Receive) -> None:
         self.context = context
         self.method: str = scope["method"]
+        self.scope = scope
         self.path: dict[str, str] = scope.get("path_params", {})
         self.headers = Headers(scope=scope)
         self._query: bytes = scope["query_string"]
@@ -52,6 +53,12 @@ class Exchange:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADERS:
             text = f"The headers have more than {_MAX_HEADERS} bytes."
             raise FhirError(431, [Issue("too-long", "headers-too-long", text)], _CLOSE)
+
+    @property
+    def address(self) -> bytes:
+        """Path and query as they came."""
+        raw: bytes = self.scope["raw_path"]
+        return raw + b"?" + self._query
 
     async def identify(self) -> None:
         """Settle `caller` and `predicate` by the access token. FhirError 401 without a valid one; 400, 403 for breaking

@@ -5,27 +5,24 @@ https://hl7.org/fhir/R4/http.html#summary
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from urllib.parse import urlencode
 
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.context import Context, Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
-from fhir_server.fhir.pairs import malformed, of_bytes
+from fhir_server.fhir.pairs import of_bytes
+from fhir_server.http import writing
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.wire import Elsewhere, Endpoint, Handler
 from fhir_server.interactions import (
     batch,
     capabilities,
     compartments,
-    conditional,
     history,
-    patches,
     reads,
     search,
     system_search,
-    writes,
 )
 from fhir_server.interactions.incoming import known_type
 from fhir_server.interactions.perform import FORM, Asking
@@ -60,9 +57,9 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         return await _batch(exchange, registry, describe)
 
     conditionally: dict[str, Handler] = {
-        "PUT": _conditional_update,
-        "PATCH": _conditional_patch,
-        "DELETE": _conditional_delete,
+        "PUT": writing.conditional_update,
+        "PATCH": writing.conditional_patch,
+        "DELETE": writing.conditional_delete,
     }
     call: dict[str, Handler] = {"GET": operation, "POST": operation}
     table: list[tuple[str, dict[str, Handler]]] = [
@@ -70,12 +67,12 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         ("/fhir/{type}/${operation}", call),
         ("/fhir/{type}/_history", {"GET": _type_history}),
         ("/fhir/{type}/_search", {"POST": _search}),
-        ("/fhir/{type}/{id}", {"GET": _read, "PUT": _update, "PATCH": _patch, "DELETE": _delete}),
+        ("/fhir/{type}/{id}", {"GET": _read, "PUT": writing.update, "PATCH": writing.patch, "DELETE": writing.delete}),
         ("/fhir/metadata", {"GET": metadata}),
         ("/fhir/_history", {"GET": _system_history}),
         ("/fhir/_search", {"POST": _system_search}),
         ("/fhir/${operation}", call),
-        ("/fhir/{type}", {"GET": _search, "POST": _create, **conditionally}),
+        ("/fhir/{type}", {"GET": _search, "POST": writing.create, **conditionally}),
         ("/fhir/{type}/{id}/_history", {"GET": _instance_history}),
         ("/fhir/{type}/{id}/_history/{version}", {"GET": _vread}),
         ("/fhir/{type}/{id}/*", {"GET": _compartment}),
@@ -108,122 +105,6 @@ async def _vread(exchange: Exchange) -> Reply:
         path["version"],
         exchange.parameters,
     )
-
-
-async def _create(exchange: Exchange) -> Reply:
-    resource_type = known_type(exchange.path["type"])
-    exchange.require_no_parameters()
-    return await writes.create(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        resource_type,
-        await _resource_body(exchange, resource_type),
-        _if_none_exist(exchange),
-    )
-
-
-def _if_none_exist(exchange: Exchange) -> str | None:
-    """The condition of a create. FhirError 400 where it is not percent-encoded."""
-    condition = exchange.headers.get("if-none-exist")
-    if condition is not None and not condition.isascii():
-        raise malformed()
-    return condition
-
-
-async def _update(exchange: Exchange) -> Reply:
-    resource_type = known_type(exchange.path["type"])
-    exchange.require_no_parameters()
-    _refuse_if_none_exist(exchange)
-    return await writes.update(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        resource_type,
-        exchange.path["id"],
-        await _resource_body(exchange, resource_type),
-        exchange.headers.get("if-match"),
-        exchange.headers.get("if-none-match"),
-    )
-
-
-async def _delete(exchange: Exchange) -> Reply:
-    exchange.require_no_parameters()
-    return await writes.delete(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        exchange.path["type"],
-        exchange.path["id"],
-        exchange.headers.get("if-match"),
-    )
-
-
-async def _patch(exchange: Exchange) -> Reply:
-    resource_type = known_type(exchange.path["type"])
-    exchange.require_no_parameters()
-    return await patches.patch(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        resource_type,
-        exchange.path["id"],
-        await _change(exchange),
-        exchange.headers.get("if-match"),
-    )
-
-
-async def _conditional_update(exchange: Exchange) -> Reply:
-    resource_type = known_type(exchange.path["type"])
-    _refuse_if_none_exist(exchange)
-    return await conditional.update(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        resource_type,
-        urlencode(exchange.parameters),
-        await _resource_body(exchange, resource_type),
-        exchange.headers.get("if-match"),
-        exchange.headers.get("if-none-match"),
-    )
-
-
-async def _conditional_patch(exchange: Exchange) -> Reply:
-    resource_type = known_type(exchange.path["type"])
-    return await conditional.patch(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        resource_type,
-        urlencode(exchange.parameters),
-        await _change(exchange),
-        exchange.headers.get("if-match"),
-    )
-
-
-async def _conditional_delete(exchange: Exchange) -> Reply:
-    return await conditional.delete(
-        exchange.context,
-        exchange.caller,
-        exchange.predicate,
-        exchange.path["type"],
-        urlencode(exchange.parameters),
-        exchange.headers.get("if-match"),
-    )
-
-
-def _refuse_if_none_exist(exchange: Exchange) -> None:
-    """FhirError 400 for If-None-Exist where it would be passed over."""
-    if "if-none-exist" in exchange.headers:
-        text = f"If-None-Exist belongs to a create; it has no meaning for {exchange.method}."
-        raise refuse(400, "invalid", "misplaced-condition", text, "If-None-Exist")
-
-
-async def _change(exchange: Exchange) -> patches.Patch:
-    limit = exchange.context.settings.max_resource
-    if exchange.media_type == patches.JSON_PATCH:
-        return patches.of_json(await exchange.body(limit))
-    return patches.of_parameters(await exchange.resource(limit))
 
 
 async def _search(exchange: Exchange) -> Reply:
@@ -273,6 +154,7 @@ async def _batch(exchange: Exchange, registry: Registry, metadata: Describe) -> 
         partial(metadata, exchange.context.settings),
         exchange.lenient,
         exchange.prefer.get("return") == "minimal",
+        writing.promised(exchange, body),
     )
     return await batch.bundle(asking, body)
 
@@ -299,6 +181,9 @@ async def _operation(exchange: Exchange, registry: Registry) -> Reply:
     at = (path.get("type"), path.get("id"))
     invocation = _invocation(exchange, registry)
     row = invocation.found(path["operation"], *at, exchange.method)
+    if row.affects_state and "idempotency-key" in exchange.headers:
+        text = f"${row.code} cannot be called under an Idempotency-Key: it would be passed over."
+        raise refuse(400, "not-supported", "not-supported", text, "Idempotency-Key")
     if exchange.method != "POST":
         return await row.handler(invocation.by_query(row, at, exchange.pairs))
     if exchange.media_type in row.accepts:
@@ -318,11 +203,6 @@ def _invocation(exchange: Exchange, registry: Registry) -> Invocation:
     return Invocation(
         registry, exchange.context, exchange.caller, exchange.predicate, exchange.language, exchange.prefer
     )
-
-
-async def _resource_body(exchange: Exchange, resource_type: str) -> bytes:
-    settings = exchange.context.settings
-    return await exchange.resource(settings.max_bundle if resource_type == "Bundle" else settings.max_resource)
 
 
 async def _nowhere(exchange: Exchange) -> Reply:

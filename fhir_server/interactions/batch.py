@@ -39,6 +39,8 @@ async def bundle(asking: Asking, body: bytes) -> Reply:
         require_valid(found)
         done = await transaction.run(asking, found, json.compact(body))
         return Reply(200, bundles.bundle("transaction-response", done))
+    if asking.once is not None:
+        await context.store.begin(asking.caller, asking.predicate, asking.once)
     taken = take_apart(context, found, json.compact(body), _malformed_entries(found))
     return Reply(200, bundles.bundle("batch-response", await _run(asking, taken)))
 

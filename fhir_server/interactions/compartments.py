@@ -53,7 +53,7 @@ async def search(
     count = settings.page_size if request.count is None else request.count
     asked = Asked(
         "/".join((settings.base, *owner, "*")),
-        chosen(types, wanted),
+        chosen(predicate, types, wanted),
         lambda each: All((compartments.compartment(*owner, each), request.where)),
         0 if request.summary == "count" else count,
         (*(("_type", value) for value in wanted), *request.understood),

@@ -16,7 +16,7 @@ from fhir_server.interactions.again import again
 from fhir_server.interactions.incoming import accept, entries_of, known_type, require_valid
 from fhir_server.interactions.reply import Reply
 from fhir_server.interactions.writes import expected_version, reply_to
-from fhir_server.store.records import Stored, Update
+from fhir_server.store.records import ANY_VERSION, Once, Stored, Update
 from fhir_server.store.versions import stale
 
 JSON_PATCH = "application/json-patch+json"
@@ -35,6 +35,7 @@ async def patch(
     resource_id: str,
     change: Patch,
     if_match: str | None = None,
+    once: Once | None = None,
 ) -> Reply:
     """200 with the next version.
 
@@ -49,7 +50,7 @@ async def patch(
     async def look() -> Stored:
         return await context.store.read(caller, predicate, resource_type, resource_id)
 
-    return await patch_found(context, caller, predicate, look, change, if_match)
+    return await patch_found(context, caller, predicate, look, change, if_match, once)
 
 
 async def patch_found(
@@ -59,21 +60,22 @@ async def patch_found(
     look: Callable[[], Awaitable[Stored]],
     change: Patch,
     if_match: str | None,
+    once: Once | None = None,
 ) -> Reply:
     """As `patch`, of the resource that `look` finds; it looks again whenever others were faster."""
     expected = expected_version(if_match)
 
     async def attempt() -> Reply:
         write = changed(context, await look(), change, expected)
-        [committed] = await context.store.commit(caller, predicate, [write])
+        [committed] = await context.store.commit(caller, predicate, [write], once)
         return reply_to(committed)
 
-    return await again(attempt, stale_too=expected is None)
+    return await again(attempt, stale_too=expected in (None, ANY_VERSION))
 
 
 def changed(context: Context, stored: Stored, change: Patch, expected: int | None = None) -> Update:
     """The write that stores the changed resource in place of this very version. Errors as of `patch`."""
-    if stored.raw is None or (expected is not None and expected != stored.version):
+    if stored.raw is None or expected not in (None, ANY_VERSION, stored.version):
         raise stale(stored.type, stored.id, expected, stored.version)
     before = json.parse(stored.raw)
     after = change(before, context.settings.max_resource)

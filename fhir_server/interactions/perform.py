@@ -18,6 +18,7 @@ from fhir_server.interactions import (
     compartments,
     conditional,
     history,
+    idempotency,
     patches,
     reads,
     search,
@@ -27,6 +28,7 @@ from fhir_server.interactions import (
 from fhir_server.interactions.address import EVERY
 from fhir_server.interactions.entry import Entry
 from fhir_server.interactions.reply import Reply, unmodified
+from fhir_server.store.records import Once
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """The order in which entries are processed; answers come in the order of the request."""
@@ -51,6 +53,8 @@ class Asking:
     metadata: Callable[[Sequence[tuple[str, str]]], Reply]
     lenient: bool = False
     minimal: bool = False
+    once: Once | None = None
+    """The promise of the request's Idempotency-Key."""
 
 
 def is_reading(asking: Asking, entry: Entry) -> bool:
@@ -63,11 +67,17 @@ def is_reading(asking: Asking, entry: Entry) -> bool:
 async def perform(asking: Asking, entry: Entry) -> Reply:
     """Do what one entry asks, as if it had come alone."""
     if entry.at.operation:
+        if asking.once is not None and asking.changes(entry):
+            text = f"${entry.at.operation} cannot be called under an Idempotency-Key; call it outside of the Bundle."
+            raise entry.refuse(400, "not-supported", "unsupported-request", text, "request.url")
         return _fitting(entry, await asking.invoke(entry))
     if is_reading(asking, entry):
         reply = await _read(asking, entry)
         return reply if not _is_unmodified(entry, reply) else Reply(304, None, reply.version, reply.updated)
-    return await _write(asking, entry)
+    once = idempotency.of_entry(asking.once, entry.number)
+    return await idempotency.performed(
+        asking.context, asking.caller, asking.predicate, once, lambda: _write(asking, entry, once)
+    )
 
 
 async def _read(asking: Asking, entry: Entry) -> Reply:
@@ -91,29 +101,31 @@ async def _read(asking: Asking, entry: Entry) -> Reply:
     return await reads.read(context, caller, predicate, at.type, at.id, pairs)
 
 
-async def _write(asking: Asking, entry: Entry) -> Reply:
+async def _write(asking: Asking, entry: Entry, once: Once | None) -> Reply:
     require_writable(entry)
     context, caller, predicate, kind = asking.context, asking.caller, asking.predicate, entry.type or ""
     match entry.method, entry.id, entry.criteria:
         case "POST", _, _:
-            return await writes.create(context, caller, predicate, kind, entry.body, entry.if_none_exist)
+            return await writes.create(context, caller, predicate, kind, entry.body, entry.if_none_exist, once)
         case "PUT", str() as id, _:
             return await writes.update(
-                context, caller, predicate, kind, id, entry.body, entry.if_match, entry.if_none_match
+                context, caller, predicate, kind, id, entry.body, entry.if_match, entry.if_none_match, once
             )
         case "PUT", None, criteria:
             return await conditional.update(
-                context, caller, predicate, kind, criteria or "", entry.body, entry.if_match, entry.if_none_match
+                context, caller, predicate, kind, criteria or "", entry.body, entry.if_match, entry.if_none_match, once
             )
         case "PATCH", id, criteria:
             change = patches.of_resource(entry.resource)
             if id is None:
-                return await conditional.patch(context, caller, predicate, kind, criteria or "", change, entry.if_match)
-            return await patches.patch(context, caller, predicate, kind, id, change, entry.if_match)
+                return await conditional.patch(
+                    context, caller, predicate, kind, criteria or "", change, entry.if_match, once
+                )
+            return await patches.patch(context, caller, predicate, kind, id, change, entry.if_match, once)
         case _, str() as id, _:
-            return await writes.delete(context, caller, predicate, kind, id, entry.if_match)
+            return await writes.delete(context, caller, predicate, kind, id, entry.if_match, once)
         case _, None, criteria:
-            return await conditional.delete(context, caller, predicate, kind, criteria or "", entry.if_match)
+            return await conditional.delete(context, caller, predicate, kind, criteria or "", entry.if_match, once)
 
 
 def require_writable(entry: Entry) -> None:

@@ -9,7 +9,7 @@ stable as they do within a type.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, reaches
 from fhir_server.context import Context
 from fhir_server.fhir import json, rewrite
 from fhir_server.fhir.condition import Condition
@@ -58,8 +58,9 @@ class Asked:
         return paging.address(self.path, [*self.understood, *self.shape, *more])
 
 
-def chosen(types: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Those of the types that `_type` names (each value a list with commas); all where it is absent.
+def chosen(predicate: Predicate, types: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those of the types that `_type` names (each value a list with commas); where it is absent, all that the caller
+    may search at all.
 
     FhirError 400 for a name that is none of them.
     """
@@ -68,7 +69,9 @@ def chosen(types: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
         if name not in types:
             text = f"_type names '{name}', which is no resource type that can be asked for here."
             raise refuse(400, "value", "invalid-value", text, "_type")
-    return tuple(each for each in types if each in names) if wanted else tuple(types)
+    if wanted:
+        return tuple(each for each in types if each in names)
+    return tuple(each for each in types if reaches(predicate, "s", each))
 
 
 async def page(context: Context, caller: Caller, predicate: Predicate, asked: Asked, token: str | None) -> Reply:

@@ -8,7 +8,7 @@ Every parameter must be one that all the types searched have; where one type is 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, unscoped
 from fhir_server.context import Context
 from fhir_server.fhir import query, subset
 from fhir_server.fhir.outcome import refuse
@@ -29,12 +29,14 @@ async def system_search(
     FhirError 400 naming the parameter that is wrong or that one of the types does not have, and for `_sort`.
     """
     wanted = [value for name, value in pairs if name == "_type"]
-    types = chosen(_TYPES, wanted)
+    types = chosen(predicate, _TYPES, wanted)
     plain = [pair for pair in pairs if pair[0] != "_type"]
     if len(types) == 1:
         return await search.search(context, caller, predicate, types[0], plain, lenient)
     settings = context.settings
     plain = [pair for pair in plain if pair[0] != paging.PARAMETER]
+    if not types:
+        raise unscoped("s", "any")
     requests = _requests(context, types, plain, lenient)
     first = requests[types[0]]
     if first.sort:

@@ -45,10 +45,10 @@ async def everything(call: Call) -> Reply:
     members = types_of("Patient")
     beyond = frozenset(RESOURCE_TYPES) - set(members)
     wanted = call.arguments.all("_type")
-    named = frozenset(chosen(sorted(RESOURCE_TYPES), wanted)) if wanted else None
+    named = frozenset(chosen(call.predicate, sorted(RESOURCE_TYPES), wanted)) if wanted else None
     if named is None:
         # A roster names everybody on it: it is part of one patient's record only for those who ask for it.
-        types = tuple(each for each in members if each != _GROUP)
+        types = tuple(each for each in chosen(call.predicate, members, ()) if each != _GROUP)
     else:
         types = tuple(each for each in members if each in named or named & beyond)
     asked = Asked(

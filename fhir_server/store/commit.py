@@ -23,7 +23,8 @@ from fhir_server.store.claims import Conditional, LostClaim, Ticket
 from fhir_server.store.database import Conflict, Database
 from fhir_server.store.documents import version_key
 from fhir_server.store.driver import Session
-from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Stored, Write
+from fhir_server.store.idempotency import Idempotency
+from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Once, Stored, Write
 from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
 from fhir_server.store.versions import Versions, load
@@ -45,21 +46,25 @@ class Commit:
     search: Search
 
     async def run(
-        self, predicate: Predicate, writes: Sequence[Write], also: Mapping[int, Also] = NOTHING_ELSE
+        self,
+        predicate: Predicate,
+        writes: Sequence[Write],
+        also: Mapping[int, Also] = NOTHING_ELSE,
+        once: Once | None = None,
     ) -> list[Committed]:
         """What each write came to, in their order. `also` is done in the transaction, by the number of the write it
-        belongs to, unless that write changes nothing.
+        belongs to, unless that write changes nothing. With `once` the transaction records that it has been done.
 
         FhirError: 400 two writes to one resource, 403 a write beyond the caller's reach, 404 or 410 an update of what
         is not there, 409 a taken id or lasting contention, 412 a stale version or several matches, 413 too large, 503
-        database away. Raises ClaimTaken for a `must_create` whose resource is there.
+        database away. Raises ClaimTaken for a `must_create` whose resource is there, AlreadyDone as `once` tells.
         """
         _require_distinct(writes)
         for _ in range(LOOKS):
             tickets, matched = await self._look(predicate, writes)
-            if len(matched) == len(writes):
+            if len(matched) == len(writes) and once is None:
                 return [matched[number] for number in range(len(writes))]
-            attempt = _Attempt(self.database, self.search, predicate, writes, also, tickets, matched)
+            attempt = _Attempt(self.database, self.search, predicate, writes, also, tickets, matched, once)
             try:
                 committed = await self.database.transaction(attempt.run, self._landed)
             except LostClaim:
@@ -117,10 +122,13 @@ class _Attempt:
     also: Mapping[int, Also]
     tickets: dict[int, Ticket]
     matched: dict[int, Committed]
+    once: Once | None = None
     widened: set[str] = field(default_factory=set)
     """After a run: the patients with whom something was stored before that others may see now."""
 
     async def run(self, session: Session) -> list[Committed]:
+        if self.once is not None:
+            await Idempotency(self.database).require_new(session, self.once)
         if self.tickets:
             wanted = _conditional(self.writes)
             await claims.take(self.database, self.search, session, to(self.predicate, "s"), wanted, self.tickets)
@@ -134,6 +142,8 @@ class _Attempt:
             self.matched[number] if number in self.matched else versions.add(write)
             for number, write in enumerate(self.writes)
         ]
+        if self.once is not None:
+            await Idempotency(self.database).record(session, self.once, results)
         for number, act in self.also.items():
             if results[number].changed:
                 await act(session)

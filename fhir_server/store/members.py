@@ -24,7 +24,7 @@ from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.failures import contended
 from fhir_server.store.generations import ROWS_AT_ONCE, Generations
-from fhir_server.store.records import Committed, Create, Delete, Member, MemberPage, Stored, Update, Write
+from fhir_server.store.records import Committed, Create, Delete, Member, MemberPage, Once, Stored, Update, Write
 
 ATTEMPTS = 20
 """Times an addition starts again after others changed the Group."""
@@ -50,7 +50,7 @@ class Members:
     generations: Generations
     base: str
 
-    async def write(self, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
+    async def write(self, predicate: Predicate, writes: Sequence[Write], once: Once | None = None) -> list[Committed]:
         """Commit writes of any type; those of Groups keep large member lists out of line. Errors as in commit.py, and
         400 for a Group that leaves it open which members it should have."""
         prepared = Prepared(list(writes))
@@ -58,7 +58,7 @@ class Members:
             for number, write in enumerate(writes):
                 if write.type == "Group":
                     await self._prepare(prepared, number, write)
-            committed = await self.commit.run(predicate, prepared.writes, prepared.also)
+            committed = await self.commit.run(predicate, prepared.writes, prepared.also, once)
         except BaseException:
             await self.generations.drop(prepared.fresh.values())
             raise

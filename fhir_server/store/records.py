@@ -9,6 +9,9 @@ from typing import Literal
 from fhir_server.fhir.condition import Condition
 from fhir_server.fhir.index import Entries
 
+ANY_VERSION = 0
+"""As the version a write expects: whichever, but there must be one (If-Match: *)."""
+
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 """The HTTP method that made a version."""
 
@@ -93,6 +96,31 @@ class Committed:
     def changed(self) -> bool:
         """Whether the write made a version."""
         return self.effect not in ("matched", "unchanged")
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The promise to do a commit once: recorded with it under `key`, for `seconds`. `fingerprint` tells the request
+    from others with the same key. `besides` are outcomes to be recorded after those of the writes, and `numbers` what
+    the caller calls all of them."""
+
+    key: str
+    fingerprint: str
+    seconds: int
+    numbers: tuple[int, ...] = ()
+    besides: tuple[Committed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What came of a commit that was done under a `Once`."""
+
+    committed: tuple[Committed, ...]
+    numbers: tuple[int, ...]
+
+
+class AlreadyDone(Exception):  # noqa: N818 - not an error: an event to answer from what is recorded
+    """A commit under a `Once` that has been done before; nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ does not. `h` after an array key lets one selective key be walked in windows of 
 HISTORY: tuple[Key, ...] = (("rid", "vid"),)
 SYSTEM: dict[str, tuple[Key, ...]] = {
     "claims": (),
+    "idempotency": (("exp",),),
     "outbox": (("lu",),),
     "feed": (("t", "_id"),),
     "members": (("g", "n"), ("m",)),

@@ -29,6 +29,7 @@ from fhir_server.store.driver import driver as driver_named
 from fhir_server.store.generations import Generations
 from fhir_server.store.grants import Grants
 from fhir_server.store.history import History
+from fhir_server.store.idempotency import Idempotency
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.links import Links
 from fhir_server.store.members import Members
@@ -38,8 +39,10 @@ from fhir_server.store.records import (
     Delete,
     Member,
     MemberPage,
+    Once,
     Page,
     Period,
+    Recalled,
     Selection,
     Stored,
     Write,
@@ -255,16 +258,36 @@ class Store:
             joined = await self._joined(caller, to(predicate, "s"), resource_type, where)
             return await self._search.keys(resource_type, joined, prefix, limit)
 
-    async def commit(self, caller: Caller, predicate: Predicate, writes: Sequence[Write]) -> list[Committed]:
-        """All of these writes or none, in one transaction; what each came to. Errors as in commit.py."""
+    async def commit(
+        self, caller: Caller, predicate: Predicate, writes: Sequence[Write], once: Once | None = None
+    ) -> list[Committed]:
+        """All of these writes or none, in one transaction; what each came to. Errors as in commit.py.
+
+        With `once` it is done at most once: AlreadyDone is raised where `recall` can tell what came of it.
+        """
         async with self.database.writing(len(writes)):
             for write in writes:
                 if not isinstance(write, Delete) and write.unless is not None:
                     await self._built.require(write.type, write.unless.where)
             within = await self._within(caller, predicate, {write.type for write in writes})
-            committed = await self._members.write(within, writes) if writes else []
+            committed = await self._members.write(within, writes, once) if writes or once is not None else []
+            if once is not None:
+                await Idempotency(self.database).sweep(once)
         self._sequencer.wake()
         return committed
+
+    async def recall(self, caller: Caller, predicate: Predicate, once: Once) -> Recalled | None:
+        """What came of the commit that was done under `once`, None where there was none. FhirError 422 where its key
+        belongs to another request, 404 where the caller may no longer know of it."""
+        _require(caller, predicate)
+        async with self.database.reading():
+            return await Idempotency(self.database).recall(predicate, once)
+
+    async def begin(self, caller: Caller, predicate: Predicate, once: Once) -> None:
+        """Keep the key of what is going to be several commits. FhirError 422 likewise."""
+        _require(caller, predicate)
+        async with self.database.writing():
+            await Idempotency(self.database).begin(once)
 
     async def add_members(
         self,

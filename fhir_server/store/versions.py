@@ -20,7 +20,7 @@ from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE
 from fhir_server.store.reads import absent, gone
-from fhir_server.store.records import Committed, Create, Delete, Method, Stored, Update, Write
+from fhir_server.store.records import ANY_VERSION, Committed, Create, Delete, Method, Stored, Update, Write
 from fhir_server.store.relations import TIED, Ties
 from fhir_server.store.schema import history_of
 
@@ -256,7 +256,7 @@ def _holds(condition: Condition, id: str, entries: Entries, updated: int) -> boo
 
 
 def _require_version(write: Update | Delete, version: int) -> None:
-    if write.expected is not None and write.expected != version:
+    if write.expected not in (None, ANY_VERSION, version):
         raise stale(write.type, write.id, write.expected, version)
 
 
@@ -270,6 +270,9 @@ def _present(write: Update) -> FhirError:
 
 def stale(resource_type: str, id: str, expected: int | None, version: int | None) -> FhirError:
     """412: the version `expected`, named by If-Match, is not the current one (None: there is no current one)."""
+    if expected == ANY_VERSION:
+        text = f"{resource_type}/{id} does not exist; If-Match: * asks for one that does."
+        return refuse(412, "conflict", "not-present", text, "If-Match")
     now = f"is now version {version}" if version is not None else "does not exist now"
     text = f"{resource_type}/{id} {now}, not version {expected}. Read it again and repeat your change on that."
     return refuse(412, "conflict", "stale-version", text, "If-Match")
