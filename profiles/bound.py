@@ -25,7 +25,7 @@ def problems(strength: str, url: str, value: Any, where: str, world: World) -> P
         return None
     listed = ", ".join(f"{system}|{code}" if system is not None else code for system, code in found[:5])
     if None in told:
-        if not world.must_support:
+        if not world.thorough:
             return None
         text = f"Whether {listed[:200]} is in the value set {url} ({strength}) cannot be told here."
         return [Problem(where, "informational", "binding-not-checked", text, "information")]

@@ -194,9 +194,11 @@ async def _operation(exchange: Exchange, registry: Registry) -> Reply:
         # It takes a file, whatever else FHIR itself would take.
         text = f"${row.code} takes {' or '.join(sorted(row.accepts))}."
         raise refuse(415, "not-supported", "unsupported-content-type", text, "Content-Type")
-    exchange.require_no_parameters()
+    if not row.judges:
+        exchange.require_no_parameters()
     sent = await exchange.resource(settings.max_bundle)
-    return await row.handler(invocation.by_resource(row, at, json.parse(sent) if sent.strip() else None))
+    pairs = exchange.parameters if row.judges else []
+    return await row.handler(invocation.by_resource(row, at, json.parse(sent) if sent.strip() else None, pairs))
 
 
 def _invocation(exchange: Exchange, registry: Registry) -> Invocation:

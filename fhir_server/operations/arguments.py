@@ -31,6 +31,10 @@ class Arguments:
         """The value of a parameter that occurs at most once, or None."""
         return next(iter(self.all(name)), None)
 
+    def having(self, name: str, value: Any) -> "Arguments":
+        """These, with this one value of the parameter in place of what it had."""
+        return Arguments({**self._values, name: [value]})
+
     def text(self, name: str) -> str | None:
         """A string-like value, or None."""
         value = self.one(name)

@@ -15,7 +15,7 @@ from fhir_server.interactions import paging
 from fhir_server.interactions.entry import Entry
 from fhir_server.interactions.incoming import known_type, require_valid
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import arguments
+from fhir_server.operations import arguments, judged
 from fhir_server.operations.registry import Call, Level, Operation, Registry
 
 Pairs = Sequence[tuple[str, str]]
@@ -60,8 +60,12 @@ class Invocation:
         given = arguments.from_query(asked, definition)
         return self._call(given, at, page=page, shape=shape, **more)
 
-    def by_resource(self, row: Operation, at: tuple[str | None, str | None], resource: dict[str, Any] | None) -> Call:
+    def by_resource(
+        self, row: Operation, at: tuple[str | None, str | None], resource: dict[str, Any] | None, pairs: Pairs = ()
+    ) -> Call:
         """The call of a POST with this resource, or nothing. FhirError 400, 422 for what is not valid R4."""
+        if row.judges:
+            return self._call(judged.arguments(self.registry.definition_of(row), at[0], resource, pairs), at)
         sent = resource if resource is not None else {"resourceType": "Parameters"}
         definition = self.registry.definition_of(row)
         if row.any_spelling:

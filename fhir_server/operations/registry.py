@@ -59,6 +59,9 @@ class Operation:
     accepts: frozenset[str] = frozenset()
     paged: bool = False
     asynchronous: bool = False
+    judges: bool = False
+    """Whether it says what is wrong with its `resource`, which so may be anything; other input may stand in the
+    address then."""
     only_post: bool = False
     """Whether the input must not stand in an address, which others log."""
     needs: tuple[tuple[str, str], ...] | None = None
