@@ -29,7 +29,7 @@ async def examine(settings: Settings) -> list[Finding]:
         Finding("fhir-server", __version__),
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *(Finding(name, _installed(name)) for name in _LIBRARIES),
-        Finding("access", "no authorization yet: only --dev, only on loopback"),
+        Finding("access", _access(settings)),
         Finding("data folder", str(settings.data.absolute())),
     ]
     return findings + await _database(settings)
@@ -54,6 +54,12 @@ async def _database(settings: Settings) -> list[Finding]:
     finally:
         if embedded is not None:
             await embedded.stop()
+
+
+def _access(settings: Settings) -> str:
+    if settings.openid_issuer:
+        return f"tokens of {settings.openid_issuer}"
+    return "SMART on FHIR, by this server; --dev serves without authorization, only on loopback"
 
 
 def _installed(name: str) -> str:

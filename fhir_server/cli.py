@@ -1,4 +1,4 @@
-"""The command `fhir-server`: serve, demo, import, reindex, keys, verify, doctor."""
+"""The command `fhir-server`: serve, demo, import, reindex, keys, clients, users, verify, doctor."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fhir_server import checkup, demo, keys, loading, reindexing, serve, verifying
+from fhir_server import access_commands, checkup, demo, keys, loading, reindexing, serve, verifying
 from fhir_server.context import Settings
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.embedded import EmbeddedError
@@ -28,6 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(access_commands.clients_app, name="clients")
+app.add_typer(access_commands.users_app, name="users")
 
 out = Console()
 err = Console(stderr=True)

@@ -37,7 +37,7 @@ QUICK = 2.0
 LONGEST_PAUSE = 2.0
 """One that ends within QUICK seconds is started again after a pause that doubles each time, in seconds."""
 USER = "fhir"
-_PASSWORD, _INSTANCE = "database-password", "instance"
+_PASSWORD, _INSTANCE, _PORT = "database-password", "instance", "database-port"
 _ALREADY_EXISTS = 51003
 
 
@@ -63,6 +63,23 @@ class EmbeddedDatabase:
     def uri(self) -> str:
         """Where it listens, with the password: for environments and files, never for a command line or a log."""
         return self._uri(self.folder.secret(_PASSWORD) if self._auth else None)
+
+    def beside(self) -> str | None:
+        """The URI of the database that a running server has started on this folder; None where no server runs.
+
+        EmbeddedError where the folder cannot be used.
+        """
+        self.folder.prepare()
+        try:
+            self.folder.hold()
+        except EmbeddedError:
+            port, password = self.folder.secret(_PORT), self.folder.secret(_PASSWORD)
+            if port is None or password is None:
+                raise
+            self._port = int(port)
+            return self._uri(password)
+        self.folder.release()
+        return None
 
     @property
     def pid(self) -> int | None:
@@ -162,6 +179,7 @@ class EmbeddedDatabase:
             ) from None
         finally:
             await client.close()
+        self.folder.keep_secret(_PORT, str(port))
 
     async def _until_listening(self, process: Process) -> None:
         until = time.monotonic() + START_SECONDS

@@ -1,0 +1,83 @@
+"""Administering: clients and users of a data folder, beside a running server or without one.
+
+https://hl7.org/fhir/smart-app-launch/app-launch.html#register-app-with-ehr
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from fhir_server.access import passwords, recovery, second_factor
+from fhir_server.access.authority import Authority
+from fhir_server.app import open_context
+from fhir_server.context import Context, Settings
+from fhir_server.store.clients import RegisteredClient
+from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.users import User
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Context]:
+    """The server's parts on the database of these settings: that of a running server, else started for as long.
+
+    EmbeddedError, SchemaError, FhirError 503 as of a start.
+    """
+    embedded = None if settings.mongodb_uri else EmbeddedDatabase(settings.data)
+    running = settings.mongodb_uri if embedded is None else embedded.beside()
+    try:
+        context = await open_context(settings, running or (await embedded.start() if embedded is not None else ""))
+        try:
+            yield context
+        finally:
+            await context.store.close()
+    finally:
+        if embedded is not None and running is None:
+            await embedded.stop()
+
+
+async def register(authority: Authority, client: RegisteredClient) -> None:
+    """Register a client, or replace it; what it was granted before ends. FhirError 503."""
+    await authority.clients.put(client)
+    await authority.grants.revoke_of_client(client.id)
+
+
+async def disable_client(authority: Authority, id: str) -> bool:
+    """Take a client's access away; False where there is none. A running server sees it in seconds. FhirError 503."""
+    found = await authority.clients.disable(id)
+    await authority.grants.revoke_of_client(id)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a new user is handed: a one-time code to set a password with, and an address for an authenticator app."""
+
+    code: str
+    authenticator: str = ""
+
+
+async def enrol(authority: Authority, user: User, *, second: bool) -> Handed:
+    """Add a user, or replace one who has the same login name, and with `second` a second factor. FhirError 503."""
+    known = await authority.users.find(user.login)
+    if known is not None:
+        user = replace(user, subject=known.subject)
+        await recovery.end_all(authority, user)
+    secret = second_factor.new_secret() if second else ""
+    await authority.users.put(replace(user, totp=secret))
+    address = second_factor.address(secret, user.login, authority.base) if second else ""
+    return Handed(await recovery.give(authority, user), address)
+
+
+async def admit(authority: Authority, user: User, password: str, secret: str = "") -> None:
+    """Add a user who has a password and a second factor already: for demonstrations and tests. FhirError 503."""
+    await authority.users.put(replace(user, password=await passwords.hashed(password), totp=secret))
+
+
+async def disable_user(authority: Authority, login: str) -> bool:
+    """Take a user's access away; False where there is none. A running server sees it in seconds. FhirError 503."""
+    user = await authority.users.find(login)
+    if user is None:
+        return False
+    await authority.users.disable(login)
+    await recovery.end_all(authority, user)
+    return True
