@@ -10,15 +10,17 @@ import gzip
 import json
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from types import MappingProxyType
 from typing import Any, Literal
 
 from fhir_server.fhir.outcome import FhirError, Issue
 from profiles.checker import CodeAllowed, profile_issues
+from profiles.definitions import RESOURCE_TYPES
 from profiles.guides import Guide, Library, read, shipped
 from profiles.package import Package, PackageError, guide
 from profiles.rules import Profile
@@ -32,6 +34,7 @@ FOLDER = "guides"
 
 OURS = "fhir-server"
 US_CORE = "hl7.fhir.us.core"
+R4_NAME = "hl7.fhir.r4.core"
 
 _SUFFIX = ".json.gz"
 
@@ -134,18 +137,22 @@ class Guides:
             resource, profiles, self.library, self.code_allowed, thorough=thorough, must_support=must_support
         )
 
-    @cached_property
-    def supported(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Resource type -> the profiles a CapabilityStatement names: our own and those of the shipped guides."""
-        found: dict[str, list[str]] = {}
-        for each in shipped():
-            if each.name == "hl7.fhir.r4.core":
-                continue
-            for url in each.urls:
-                profile = each.profile(url)
-                if profile is not None and profile.type != "Extension":
-                    found.setdefault(profile.type, []).append(profile.canonical)
-        return tuple(sorted((name, tuple(sorted(urls))) for name, urls in found.items()))
+
+@cache
+def supported(us_core: str) -> Mapping[str, tuple[str, ...]]:
+    """Resource type -> the profiles a CapabilityStatement names: of the shipped guides, R4's own left out.
+
+    The version that an unversioned canonical means stands without version, others with theirs.
+    """
+    library = Library(shipped(), {US_CORE: us_core})
+    found: dict[str, list[str]] = {}
+    for each in shipped():
+        for url in each.urls if each.name != R4_NAME else ():
+            profile = each.profile(url)
+            if profile is not None and profile.type in RESOURCE_TYPES:
+                is_meant = library.find(url) is profile
+                found.setdefault(profile.type, []).append(url if is_meant else profile.canonical)
+    return MappingProxyType({name: tuple(sorted(urls)) for name, urls in found.items()})
 
 
 def unknown(canonical: str, place: str, severity: Literal["error", "warning"]) -> Issue:

@@ -15,6 +15,7 @@ from fhir_server.context import Settings
 from fhir_server.fhir import subset
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.params import parameters
+from fhir_server.guides import supported
 from fhir_server.interactions import patches
 from fhir_server.interactions.reply import Reply
 from profiles.definitions import RESOURCE_TYPES
@@ -57,11 +58,11 @@ def metadata(settings: Settings, offered: Iterable[Offered], pairs: Sequence[tup
 def statement(settings: Settings, offered: Iterable[Offered]) -> Reply:
     """200 with the CapabilityStatement of the server with these settings."""
     conditional_delete = "multiple" if settings.conditional_delete_multiple else "single"
-    return Reply(200, _statement(settings.base, tuple(offered), conditional_delete))
+    return Reply(200, _statement(settings.base, tuple(offered), conditional_delete, settings.us_core))
 
 
 @lru_cache(maxsize=4)
-def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str) -> bytes:
+def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str, us_core: str) -> bytes:
     authored = CapabilityStatement.model_validate(
         {
             "resourceType": "CapabilityStatement",
@@ -77,7 +78,10 @@ def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str)
             "rest": [
                 {
                     "mode": "server",
-                    "resource": [_resource(each, offered, conditional_delete) for each in sorted(RESOURCE_TYPES)],
+                    "resource": [
+                        _resource(each, offered, conditional_delete, supported(us_core).get(each, ()))
+                        for each in sorted(RESOURCE_TYPES)
+                    ],
                     "interaction": [{"code": code} for code in _SYSTEM_INTERACTIONS],
                     "searchParam": [{"name": name, "type": "string"} for name in _LINKS],
                     **_operations(operation for operation in offered if operation.system),
@@ -89,9 +93,12 @@ def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str)
     return body.encode()
 
 
-def _resource(resource_type: str, offered: tuple[Offered, ...], conditional_delete: str) -> dict[str, Any]:
+def _resource(
+    resource_type: str, offered: tuple[Offered, ...], conditional_delete: str, profiles: tuple[str, ...]
+) -> dict[str, Any]:
     return {
         "type": resource_type,
+        **({"supportedProfile": list(profiles)} if profiles else {}),
         "interaction": [{"code": code} for code in _TYPE_INTERACTIONS],
         "versioning": "versioned-update",
         "readHistory": True,

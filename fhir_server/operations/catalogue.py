@@ -14,6 +14,7 @@ from fhir_server.operations import (
     health_cards_verify,
     health_links,
     immds,
+    reminders,
     roster,
     terminology_expand,
     terminology_lookup,
@@ -121,6 +122,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=reminders.answer,
+        needs=(("Patient", "rs"), ("Immunization", "rs")),
+        roles=_STAFF,
         paged=True,
     ),
     Operation(
