@@ -50,7 +50,7 @@ def _with_dose(policy: Decision, facts: Facts, forecast: Forecast, as_of: date) 
     if forecast.earliest is None:
         return policy
     recommended = forecast.recommended or forecast.earliest
-    following = NextDose(forecast.earliest, recommended, forecast.past_due)
+    following = NextDose(forecast.earliest, recommended, forecast.past_due, forecast.dose_number)
     if policy.status == "eligible":
         opens: date | None = as_of
     else:

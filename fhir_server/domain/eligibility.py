@@ -42,11 +42,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class NextDose:
-    """When the schedule wants the next dose: first valid day, recommended day, last day that is not overdue."""
+    """When the schedule wants the next dose: first valid day, recommended day, last day that is not overdue; and the
+    dose's `number` in its series."""
 
     earliest: date
     recommended: date
     past_due: date | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,15 @@ def published(total: int, dimensions: Mapping[str, Counts], limit: int) -> tuple
 
 
 def tells_too_much(rows: Shown, total: Bounds, limit: int) -> bool:
-    """Whether a reader can tell more of a withheld row than that it is below the limit (and perhaps not zero)."""
+    """Whether a reader can narrow a withheld row to less than half of the values below the limit."""
     withheld = sum(1 for count in rows.values() if count is None)
     if not withheld:
         return False
     least = sum(count for count in rows.values() if count is not None)
     most = least + (limit - 1) * (len(rows) - withheld)
-    low = total.low - most - (limit - 1) * (withheld - 1)
-    return low > 1 or total.high - least < limit - 1
+    low = max(total.low - most - (limit - 1) * (withheld - 1), 0)
+    high = min(total.high - least, limit - 1)
+    return (high - low + 1) * 2 < limit
 
 
 def _total(overall: int, tables: Iterable[Shown], limit: int) -> Bounds:

@@ -13,11 +13,10 @@ from datetime import date
 from typing import Any
 
 from fhir_server.domain.facts import BIRTH_DATE, Attester, BirthDate, Dose, Fact, Facts, Source, Value
-from fhir_server.domain.history import GivenDose
 from fhir_server.fhir import dates
 from fhir_server.operations import vocabulary
+from fhir_server.operations.products import cvx_of
 from terminology import codes
-from terminology.systems import CVX, NDC, preferred
 
 Resource = Mapping[str, Any]
 
@@ -49,6 +48,9 @@ class Record:
     consents: Sequence[Resource] = ()
     answers: Sequence[Resource] = ()
     base: str = ""
+    conditions: Sequence[Resource] = ()
+    allergies: Sequence[Resource] = ()
+    observations: Sequence[Resource] = ()
 
 
 def read(record: Record, as_of: date) -> Facts:
@@ -222,41 +224,15 @@ def _row_traits(member: Resource) -> Iterator[tuple[str, Value]]:
                         yield "occupation", found
 
 
-def given_doses(immunizations: Iterable[Resource]) -> tuple[GivenDose, ...]:
-    """Completed doses of every vaccine, for the schedule to judge."""
-    return tuple(
-        GivenDose(
-            _day(immunization.get("occurrenceDateTime")),
-            next(iter(_cvx(immunization.get("vaccineCode", {}))), None),
-            immunization.get("id", ""),
-            substandard=immunization.get("isSubpotent") is True,
-        )
-        for immunization in immunizations
-        if immunization.get("status") == "completed"
-    )
-
-
 def _doses(immunizations: Iterable[Resource]) -> Iterator[Dose]:
     """Completed COVID-19 doses with a whole date."""
     for immunization in immunizations:
         given = _day(immunization.get("occurrenceDateTime"))
         if immunization.get("status") != "completed" or immunization.get("isSubpotent") is True or given is None:
             continue
-        found = [cvx for cvx in _cvx(immunization.get("vaccineCode", {})) if codes.is_covid_vaccine(cvx)]
-        if found:
-            yield Dose(found[0], given)
-
-
-def _cvx(concept: Resource) -> Iterator[str]:
-    for coding in concept.get("coding", ()):
-        system, code = preferred(coding.get("system", "")), coding.get("code", "")
-        if system == CVX:
-            yield code
-        elif system == NDC:
-            try:
-                yield from codes.product(code).cvx
-            except codes.UnknownCodeError:
-                continue
+        cvx = cvx_of(immunization.get("vaccineCode", {}))
+        if cvx is not None and codes.is_covid_vaccine(cvx):
+            yield Dose(cvx, given)
 
 
 def consent_given(consents: Iterable[Resource], kind: str, as_of: date) -> Source | None:

@@ -1,4 +1,4 @@
-"""People: all that is stored about one person, or about everybody, a page of them at a time.
+"""People: all that is stored about one person, or about a page of them.
 
 https://hl7.org/fhir/R4/compartmentdefinition-patient.html
 
@@ -8,13 +8,14 @@ be told, also where the Group itself is hidden from them.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fhir_server.caller import SERVER, Caller, Predicate, allow_all
 from fhir_server.context import Context
 from fhir_server.fhir import json, references
-from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, Condition, Keys
-from fhir_server.operations import facts
+from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Keys
+from fhir_server.operations import facts, histories
 from fhir_server.store.records import Selection, Stored
 
 Resource = dict[str, Any]
@@ -27,7 +28,12 @@ _ABOUT = (
     ("QuestionnaireResponse", "subject"),
     ("Immunization", "patient"),
     ("Consent", "patient"),
+    ("Condition", "subject"),
+    ("AllergyIntolerance", "patient"),
+    ("Observation", "subject"),
 )
+"""Types that say something of a person, each with the element that names the person. Of Observations only those are
+read that a schedule asks for."""
 
 
 async def one(
@@ -44,22 +50,10 @@ async def page(
     predicate: Predicate,
     after: tuple[str | int, ...] | None = None,
     limit: int = PAGE,
-    where: Condition = EVERYTHING,
 ) -> tuple[list[facts.Record], tuple[str | int, ...] | None]:
-    """Records of up to `limit` people who satisfy `where`, and the position to go on from, None at the end."""
-    found = await context.store.search(caller, predicate, Selection("Patient", where, limit=limit, after=after))
+    """Records of the next `limit` people, and the position to go on from; None at the end."""
+    found = await context.store.search(caller, predicate, Selection("Patient", EVERYTHING, limit=limit, after=after))
     return await _records(context, caller, predicate, found.rows), found.next
-
-
-async def everybody(context: Context, caller: Caller, predicate: Predicate) -> AsyncIterator[facts.Record]:
-    """The record of every person there is, read a page at a time."""
-    after: tuple[str | int, ...] | None = None
-    while True:
-        records, after = await page(context, caller, predicate, after)
-        for record in records:
-            yield record
-        if after is None:
-            return
 
 
 async def _records(
@@ -73,9 +67,9 @@ async def _records(
         return []
     base = context.settings.base
     names = [f"Patient/{patient.id}" for patient in patients]
-    responses, immunizations, consents, rosters = await asyncio.gather(
-        *(_about(context, caller, predicate, kind, parameter, names) for kind, parameter in _ABOUT),
+    rosters, responses, immunizations, consents, conditions, allergies, observations = await asyncio.gather(
         _rosters(context, names),
+        *(_about(context, caller, predicate, kind, element, names) for kind, element in _ABOUT),
     )
     return [
         facts.Record(
@@ -86,23 +80,34 @@ async def _records(
             consents.get(name, ()),
             answers,
             base,
+            conditions.get(name, ()),
+            allergies.get(name, ()),
+            observations.get(name, ()),
         )
         for patient, name in zip(patients, names, strict=True)
     ]
 
 
 async def _about(
-    context: Context, caller: Caller, predicate: Predicate, kind: str, parameter: str, names: Sequence[str]
+    context: Context, caller: Caller, predicate: Predicate, kind: str, element: str, names: Sequence[str]
 ) -> Mapping[str, list[Resource]]:
     """Resources of a type by the person they are about."""
-    where = Keys("tk", tuple(f"{parameter}{SEPARATOR}{name}" for name in names))
+    where: Condition = Keys("tk", tuple(f"{element}{SEPARATOR}{name}" for name in names))
+    if kind == "Observation":
+        where = All((where, Keys("tk", _observed())))
     found: dict[str, list[Resource]] = {}
     async for row in _rows(context, caller, predicate, kind, where):
         resource: Resource = json.parse(row.raw or b"{}")
-        target = references.local(resource.get(parameter, {}).get("reference", ""), context.settings.base)
+        target = references.local(resource.get(element, {}).get("reference", ""), context.settings.base)
         if target is not None:
             found.setdefault(f"{target.type}/{target.id}", []).append(resource)
     return found
+
+
+@cache
+def _observed() -> tuple[str, ...]:
+    codes = sorted(set(histories.asked_codes()))
+    return tuple(f"{name}{SEPARATOR}{system}|{code}" for name in ("code", "value-concept") for system, code in codes)
 
 
 async def _rosters(context: Context, names: Iterable[str]) -> Mapping[str, list[Resource]]:

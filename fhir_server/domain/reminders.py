@@ -1,0 +1,89 @@
+"""Reminders: what falls due for a person on a day, in which language, and over which channel they may be reached.
+
+https://hl7.org/fhir/R4/communicationrequest.html
+
+Each thing is due on one day, so that a run for every day tells everybody everything once. People who declined, who want
+no contact, who are done or have died are told nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from fhir_server.domain.eligibility import Decision
+from fhir_server.domain.facts import Facts, Source
+from fhir_server.domain.phases import Group
+
+Occasion = Literal["dose-due", "dose-overdue", "newly-eligible"]
+"""The next dose of a vaccination that was begun is recommended from today; it is overdue from today; a phase opened, or
+a birthday came, and the person may come now."""
+
+Channel = Literal["email", "call-list"]
+"""A message to the person, or an entry in the list of those whom their provider calls."""
+
+Way = Literal["email", "phone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How a person can be reached: in `en` or `es`, at which addresses, and which ways they `allow`. `refused` is who
+    said that they want no contact."""
+
+    language: str = "en"
+    email: str | None = None
+    phone: str | None = None
+    allow: frozenset[Way] = frozenset({"email", "phone"})
+    refused: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """Something due on `day`. `address` is the e-mail address, for the call list the telephone number if there is one.
+    `number` is that of the dose; `group` the phase that opened."""
+
+    occasion: Occasion
+    day: date
+    language: str
+    channel: Channel
+    address: str | None
+    number: int | None = None
+    group: Group | None = None
+
+
+def due(facts: Facts, contact: Contact, before: Decision, now: Decision, day: date) -> Reminder | None:
+    """The reminder due on that day, or None. `before` and `now` are the combined decisions for the day before and for
+    the day itself, of the same facts."""
+    if facts.declined is not None or facts.deceased is not None or contact.refused is not None:
+        return None
+    if now.status in ("complete", "opted-out"):
+        return None
+    channel = _channel(contact)
+    occasion = _occasion(facts, before, now, day)
+    if channel is None or occasion is None:
+        return None
+    address = contact.email if channel == "email" else contact.phone
+    if occasion == "newly-eligible":
+        return Reminder(occasion, day, contact.language, channel, address, group=now.group)
+    number = None if now.next_dose is None else now.next_dose.number
+    return Reminder(occasion, day, contact.language, channel, address, number)
+
+
+def _occasion(facts: Facts, before: Decision, now: Decision, day: date) -> Occasion | None:
+    following = now.next_dose
+    if any(dose.given < day for dose in facts.doses):
+        # Who has begun goes on, whichever phase is open.
+        if following is None:
+            return None
+        if following.recommended == day:
+            return "dose-due"
+        if following.past_due is not None and following.past_due == day - timedelta(days=1):
+            return "dose-overdue"
+        return None
+    return "newly-eligible" if now.status == "eligible" and before.status != "eligible" else None
+
+
+def _channel(contact: Contact) -> Channel | None:
+    if "email" in contact.allow and contact.email is not None:
+        return "email"
+    # Without an e-mail address the provider calls, also those who would rather have had a message.
+    return "call-list" if contact.allow else None

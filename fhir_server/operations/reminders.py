@@ -1,0 +1,129 @@
+"""$reminders-due: who is to be reminded of what on a day; for staff, and for what sends the messages.
+
+https://hl7.org/fhir/R4/communicationrequest.html
+
+Everybody the caller may see is looked at, a page of people at a time; most of them have nothing due.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from fhir_server.caller import Caller, Predicate
+from fhir_server.context import Context
+from fhir_server.domain import combined, reminders
+from fhir_server.domain.reminders import Reminder
+from fhir_server.domain.sentences import sentence
+from fhir_server.fhir import json
+from fhir_server.fhir.outcome import refuse
+from fhir_server.interactions import paging
+from fhir_server.interactions.reply import Reply
+from fhir_server.operations import contacts, facts, forecasts, people, policies
+from fhir_server.operations.policies import Policies
+from fhir_server.operations.registry import Call
+
+Resource = dict[str, Any]
+Position = tuple[str | int, ...]
+
+_PATH = "Patient/$reminders-due"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A reminder with the reference of its person, and of the provider on whose call list they are."""
+
+    patient: str
+    reminder: Reminder
+    provider: str | None
+
+
+async def due(context: Context, caller: Caller, predicate: Predicate, day: date) -> AsyncIterator[Due]:
+    """Everything that is due on that day, for everybody the caller may see."""
+    after: Position | None = None
+    while True:
+        found, after = await page(context, caller, predicate, day, after)
+        for each in found:
+            yield each
+        if after is None:
+            return
+
+
+async def page(
+    context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int = people.PAGE
+) -> tuple[list[Due], Position | None]:
+    """What is due for the next `limit` people, and where to go on; None at the end."""
+    eve = day - timedelta(days=1) if day > date.min else day
+    before, now = (eve, await policies.applying(context, eve)), (day, await policies.applying(context, day))
+    records, following = await people.page(context, caller, predicate, after, limit)
+    return [each for record in records for each in _of(record, before, now)], following
+
+
+async def answer(call: Call) -> Reply:
+    """200 with what is due for the people of a page, and the address of the next page. FhirError 400 for a wrong
+    argument."""
+    context, arguments = call.context, call.arguments
+    day = arguments.date("day") or context.today
+    channel = arguments.text("channel")
+    if channel not in (None, "email", "call-list"):
+        text = f"A channel is email or call-list, not '{channel}'."
+        raise refuse(400, "value", "invalid-value", text, "channel")
+    count = arguments.one("_count")
+    limit = people.PAGE if count is None else min(int(count), context.settings.max_page_size)
+    asked = [("day", day.isoformat()), ("_count", str(limit))] + ([("channel", channel)] if channel else [])
+    bound = [("", _PATH), *asked]
+    position = None if call.page is None else paging.redeem(context, call.caller, bound, call.page)
+    found, following = await page(context, call.caller, call.predicate, day, position, limit)
+    parameters = [_parameter(each) for each in found if channel in (None, each.reminder.channel)]
+    if following is not None:
+        token = paging.issue(context, call.caller, bound, following)
+        link = paging.address(f"{context.settings.base}/{_PATH}", [*asked, *call.shape, (paging.PARAMETER, token)])
+        parameters.append({"name": "next", "valueUrl": link})
+    body = json.dump({"resourceType": "Parameters", "parameter": parameters})
+    return Reply(200, body, headers=(("cache-control", "no-store"),))
+
+
+def _of(record: facts.Record, before: tuple[date, Policies], now: tuple[date, Policies]) -> Iterator[Due]:
+    if record.patient.get("active") is False:
+        return
+    day = now[0]
+    known = facts.read(record, day)
+    contact = contacts.read(record, known, day)
+    if contact.refused is not None or not contact.allow:
+        return
+    decisions = [
+        combined.decide(known, policy.groups, on, forecasts.of(record, known, on)) for on, policy in (before, now)
+    ]
+    reminder = reminders.due(known, contact, decisions[0], decisions[1], day)
+    if reminder is not None:
+        yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record))
+
+
+def _parameter(each: Due) -> Resource:
+    reminder = each.reminder
+    parts: list[Resource] = [
+        {"name": "patient", "valueReference": {"reference": each.patient}},
+        {"name": "occasion", "valueCode": reminder.occasion},
+        {"name": "day", "valueDate": reminder.day.isoformat()},
+        {"name": "language", "valueCode": reminder.language},
+        {"name": "channel", "valueCode": reminder.channel},
+    ]
+    if reminder.address is not None:
+        parts.append({"name": "address", "valueString": reminder.address})
+    if each.provider is not None:
+        parts.append({"name": "provider", "valueReference": {"reference": each.provider}})
+    if reminder.number is not None:
+        parts.append({"name": "doseNumber", "valuePositiveInt": reminder.number})
+    if reminder.group is not None:
+        parts.append({"name": "group", "valueReference": {"reference": reminder.group.reference}})
+    parts.append({"name": "text", "valueString": text(reminder)})
+    return {"name": "reminder", "part": parts}
+
+
+def text(reminder: Reminder) -> str:
+    """The sentence to the person, in their language."""
+    details: dict[str, object] = {"day": reminder.day}
+    if reminder.group is not None:
+        titles = reminder.group.titles
+        details["phase"] = titles.get(reminder.language) or titles.get("en") or reminder.group.phase
+    return sentence("reminder", reminder.occasion, reminder.language, details)
