@@ -81,11 +81,18 @@ def _asks_for_groups(knowledge_base: KnowledgeBase) -> bool:
 
 
 def _once_a_day(given: Sequence[Shot], knowledge_base: KnowledgeBase) -> tuple[list[Shot], set[int]]:
-    """One dose a day, a named product rather than an unspecified one; and the positions of the doses left out."""
+    """One dose a day: one without a flaw if there is one, a named product rather than an unspecified one. And the
+    positions of the doses left out."""
+
+    def worse(shot: Shot) -> tuple[bool, bool]:
+        expires = shot.dose.expires
+        flawed = shot.dose.substandard or (expires is not None and shot.day > expires.toordinal())
+        return flawed, shot.cvx in knowledge_base.unspecified
+
     kept: dict[int, Shot] = {}
     for shot in given:
         before = kept.setdefault(shot.day, shot)
-        if before.cvx in knowledge_base.unspecified and shot.cvx not in knowledge_base.unspecified:
+        if before is not shot and worse(shot) < worse(before):
             kept[shot.day] = shot
     once = list(kept.values())
     return once, {shot.position for shot in given} - {shot.position for shot in once}

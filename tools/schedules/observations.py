@@ -86,8 +86,8 @@ def code_system(general: Element, schedules: Iterable[dict[str, Any]]) -> dict[s
         "status": "active",
         "experimental": False,
         "publisher": "FHIR Server for vaccination",
-        "description": "What CDC's CDSi schedules ask about a person: indications and contraindications. Codes and English "
-        "names are CDC's.",
+        "description": "What CDC's CDSi schedules ask about a person: indications and contraindications. Codes and "
+        "English names are CDC's.",
         "caseSensitive": True,
         "content": "fragment",
         "count": len(concepts),
