@@ -8,8 +8,10 @@ from fhir_server import __version__
 from fhir_server.app import open_context
 from fhir_server.context import Settings
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.guides import FOLDER, Guides, PackageError
 from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
 from fhir_server.store.schema import SchemaError
+from profiles.guides import shipped
 
 _LIBRARIES = ("fastapi", "pydantic", "fhir.resources", "pymongo", "motor", "qrcode", "cryptography", "secantusdb")
 
@@ -31,8 +33,20 @@ async def examine(settings: Settings) -> list[Finding]:
         *(Finding(name, _installed(name)) for name in _LIBRARIES),
         Finding("access", _access(settings)),
         Finding("data folder", str(settings.data.absolute())),
+        *_guides(settings),
     ]
     return findings + await _database(settings)
+
+
+def _guides(settings: Settings) -> list[Finding]:
+    """The guides that resources are checked against, and those of the data folder that cannot be read."""
+    known = Guides(settings.data / FOLDER, settings.us_core, settings.profiles_own, settings.profiles_others)
+    shown = ", ".join(f"{each.name} {each.version}" for each in shipped())
+    try:
+        loaded = ", ".join(f"{each.name} {each.version}" for each in known.loaded())
+    except PackageError as error:
+        return [Finding("guides", shown), Finding("loaded guides", str(error), ok=False)]
+    return [Finding("guides", shown), Finding("loaded guides", loaded or "none; fhir-server load-ig adds some")]
 
 
 async def _database(settings: Settings) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The command `fhir-server`: serve, demo, import, reindex, keys, clients, users, verify, doctor."""
+"""The command `fhir-server`: serve, demo, import, reindex, keys, clients, users, verify, load-ig, doctor."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fhir_server import access_commands, checkup, demo, keys, loading, reindexing, serve, verifying
+from fhir_server import access_commands, checkup, demo, keys, loading, loading_ig, reindexing, serve, verifying
 from fhir_server.context import Settings
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.guides import PackageError
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
 from smart_health_cards import CardError
@@ -205,6 +206,29 @@ def verify_command(
         for report in reports:
             verifying.show(report, out)
     raise SystemExit(0 if all(report.accepted for report in reports) else 1)
+
+
+@app.command("load-ig")
+def load_ig_command(
+    package: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A FHIR package with snapshots (.tgz).")],
+    data: DataFolder = Path("data"),
+) -> None:
+    """Make the profiles, extensions and value sets of an implementation guide known, for $validate and for writes.
+
+    Running servers with the same data folder use it at once. A package that cannot be used changes nothing.
+    """
+    try:
+        loaded = loading_ig.load(_settings(data=data), package)
+    except (PackageError, OSError) as error:
+        _fail(str(error))
+    out.print(
+        f"{loaded.name} {loaded.version}: {loaded.profiles} profiles, {loaded.extensions} extensions, "
+        f"{loaded.value_sets} value sets. In use from now on.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for canonical in loaded.unknown:
+        out.print(f"  [yellow]not checked[/yellow] {escape(canonical)}: another guide defines it", soft_wrap=True)
 
 
 @app.command("doctor")

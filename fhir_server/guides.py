@@ -8,9 +8,10 @@ from the moment it is there, in every worker that shares the folder, and gone wh
 
 import gzip
 import json
+import logging
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ from profiles.package import Package, PackageError, guide
 from profiles.rules import Profile
 
 __all__ = ["FOLDER", "Guides", "Mode", "PackageError"]
+
+log = logging.getLogger("fhir_server.guides")
 
 Mode = Literal["off", "warn", "refuse"]
 
@@ -60,23 +63,36 @@ class Guides:
         except FileNotFoundError:
             seen = -1
         if seen != self._seen:
-            self._library = Library((*shipped(), *self.loaded()), self._preferred)
+            self._library = Library((*shipped(), *self._readable()), self._preferred)
             self._seen = seen
         return self._library
 
     def loaded(self) -> list[Guide]:
         """The guides in the folder. PackageError for a file that is none: something else wrote it."""
-        return [_opened(path) for path in sorted(self.folder.glob(f"*{_SUFFIX}"))]
+        return [_opened(path) for path in self._files()]
+
+    def _readable(self) -> Iterator[Guide]:
+        """The guides in the folder; a broken file takes none of the others away."""
+        for path in self._files():
+            try:
+                yield _opened(path)
+            except PackageError as error:
+                log.warning("%s", error)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob(f"*{_SUFFIX}"))
 
     def load(self, path: Path) -> Guide:
-        """Make a package's guide one of those at hand, in place of one of the same name and version.
+        """Make a package's guide one of those at hand, in place of a loaded one of the same name and version; one that
+        is shipped stays as it is.
 
         PackageError with a sentence where it cannot be used, OSError where it cannot be read; nothing is changed then.
         """
         content = guide(Package.read(path))
         made = Guide(content)
-        if any((each.name, each.version) == (made.name, made.version) for each in shipped()):
-            raise PackageError(f"{made.name} {made.version} comes with this server; there is nothing to load.")
+        for each in shipped():
+            if (each.name, each.version) == (made.name, made.version):
+                return each
         _require_sound(made)
         self.folder.mkdir(parents=True, exist_ok=True)
         data = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0)
