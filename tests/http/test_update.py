@@ -36,7 +36,7 @@ async def test_searches_follow_an_update(client: httpx.AsyncClient) -> None:
         ('W/"two"', 400, "malformed-if-match"),
         ('W/"1", W/"2"', 400, "malformed-if-match"),
         ("", 400, "malformed-if-match"),
-        ("*", 400, "malformed-if-match"),
+        ("*", 200, ""),
     ],
 )
 async def test_if_match(client: httpx.AsyncClient, if_match: str, status: int, detail: str) -> None:
@@ -58,6 +58,12 @@ async def test_if_match(client: httpx.AsyncClient, if_match: str, status: int, d
 async def test_if_match_on_what_is_not_there(client: httpx.AsyncClient) -> None:
     answer = await client.put("Patient/update-4", json=patient("update-4"), headers={**JSON, "if-match": 'W/"1"'})
     assert refused(answer, 412).detail == "stale-version"
+    headers = {**JSON, "if-match": "*"}
+    told = refused(await client.put("Patient/update-4", json=patient("update-4"), headers=headers), 412)
+    assert told == ("conflict", "not-present", ("If-Match",))
+    assert refused(await client.delete("Patient/update-4", headers=headers), 412).detail == "not-present"
+    found = await client.put("Patient?_id=update-4", json=patient("update-4"), headers=headers)
+    assert refused(found, 412).detail == "not-present"
     assert (await client.get("Patient/update-4")).status_code == 404
 
 
