@@ -6,6 +6,7 @@ To add one: a handler, a row here, its OperationDefinition in definitions/ (a te
 """
 
 from fhir_server.operations import (
+    data_quality,
     eligibility,
     everything,
     health_cards,
@@ -177,6 +178,16 @@ OPERATIONS = (
         handler=validate.validate,
         needs=(),
         judges=True,
+    ),
+    Operation(
+        "data-quality",
+        "data-quality",
+        frozenset({"instance"}),
+        frozenset({"Organization"}),
+        affects_state=False,
+        handler=data_quality.report,
+        needs=(("Organization", "r"), ("Immunization", "rs"), ("Patient", "r")),
+        roles=_STAFF,
     ),
     Operation(
         "everything",

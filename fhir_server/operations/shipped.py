@@ -20,7 +20,7 @@ from fhir_server.store.records import Update
 from terminology import library, published
 
 _OURS = frozenset(
-    {"OperationDefinition", "CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition", "SearchParameter"}
+    {"OperationDefinition", "CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition", "SearchParameter", "Measure"}
 )
 
 
