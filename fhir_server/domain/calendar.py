@@ -30,7 +30,10 @@ class Period:
         month; a day outside the calendar is its first or last."""
         if self.months:
             ordinal = _months_after(ordinal, self.months)
-        return min(max(ordinal + self.days, FAR_PAST), FAR_FUTURE)
+        ordinal += self.days
+        if FAR_PAST <= ordinal <= FAR_FUTURE:
+            return ordinal
+        return FAR_PAST if ordinal < FAR_PAST else FAR_FUTURE
 
 
 @cache

@@ -6,14 +6,15 @@ Everything comes from the knowledge base. What no schedule can be applied to (a 
 unknown birth) gets an answer and a reason as well, never an exception.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import date
 from functools import cache
 
-from fhir_server.domain.assessment import Detail, DoseStatus, Evaluation, Forecast, Reason
+from fhir_server.domain.assessment import DoseStatus, Evaluation, Forecast, Reason
 from fhir_server.domain.calendar import FAR_FUTURE
-from fhir_server.domain.course import Finding, Shot, Why, shots
+from fhir_server.domain.course import Finding, Shot, shots
 from fhir_server.domain.evaluate import evaluate
+from fhir_server.domain.explain import explain, reason_of
 from fhir_server.domain.history import GivenDose, History
 from fhir_server.domain.outlook import Outlook, look_ahead
 from fhir_server.domain.person import Person
@@ -45,7 +46,7 @@ def forecast(history: History, as_of: date, knowledge_base: KnowledgeBase, *, la
         _evaluation(dose, findings.get(position), position in repeated, chosen, history, knowledge_base)
         for position, dose in _in_time(history)
     )
-    return _forecast(chosen, evaluations, found, person, history, as_of, knowledge_base)
+    return explain(chosen, evaluations, found, person, history, as_of, knowledge_base)
 
 
 def _outlooks(
@@ -112,7 +113,7 @@ def _evaluation(
     knowledge_base: KnowledgeBase,
 ) -> Evaluation:
     if finding is not None:
-        reasons = tuple(_reason(one) for one in finding.why)
+        reasons = tuple(reason_of(one) for one in finding.why)
         series = chosen.series
         target = None if finding.target is None else finding.target + 1
         return Evaluation(dose, finding.status, reasons, series.name, target, len(series.doses))
@@ -139,109 +140,3 @@ def _unknown(history: History, as_of: date, knowledge_base: KnowledgeBase) -> Fo
     code = "no-birth-date" if history.born is None else "not-born"
     evaluations = tuple(Evaluation(dose, "not-evaluated", (Reason(code),)) for _, dose in _in_time(history))
     return Forecast(knowledge_base.authority, knowledge_base.version, as_of, "unknown", (Reason(code),), evaluations)
-
-
-def _forecast(
-    chosen: Outlook,
-    evaluations: tuple[Evaluation, ...],
-    found: Bearing,
-    person: Person,
-    history: History,
-    as_of: date,
-    knowledge_base: KnowledgeBase,
-) -> Forecast:
-    course, dates = chosen.course, chosen.dates
-    answer = Forecast(
-        authority=knowledge_base.authority,
-        version=knowledge_base.version,
-        as_of=as_of,
-        status=chosen.status,
-        reasons=tuple(_reasons(chosen, evaluations, found, history, as_of)),
-        evaluations=evaluations,
-        series=chosen.series.name,
-        contraindicated=tuple(sorted(found.contraindicated)),
-        completed_on=date.fromordinal(course.valid[-1][0]) if chosen.is_complete and course.valid else None,
-        shared_decision=chosen.series.shared_decision,
-    )
-    if dates is None or chosen.target is None:
-        return answer
-    return Forecast(
-        answer.authority,
-        answer.version,
-        as_of,
-        answer.status,
-        answer.reasons,
-        evaluations,
-        answer.series,
-        dose_number=len(course.valid) + 1,
-        earliest=date.fromordinal(dates.earliest),
-        recommended=date.fromordinal(dates.recommended),
-        past_due=_day(dates.past_due),
-        latest=_day(dates.latest),
-        unadjusted_recommended=date.fromordinal(dates.unadjusted_recommended),
-        unadjusted_past_due=_day(dates.unadjusted_past_due),
-        vaccines=_vaccines(chosen, found, person),
-        contraindicated=answer.contraindicated,
-        shared_decision=answer.shared_decision,
-    )
-
-
-def _vaccines(chosen: Outlook, found: Bearing, person: Person) -> tuple[str, ...]:
-    """The products the schedule recommends: fit for the age on the earliest or on the recommended day."""
-    dates, target = chosen.dates, chosen.target
-    if dates is None or target is None:
-        return ()
-    fit = {
-        cvx
-        for cvx, choices in chosen.series.doses[target].preferable.items()
-        if cvx not in found.contraindicated
-        and any(
-            one.forecast
-            and (person.is_within(one.ages, dates.earliest) or person.is_within(one.ages, dates.recommended))
-            for one in choices
-        )
-    }
-    return tuple(sorted(fit))
-
-
-def _reasons(
-    chosen: Outlook, evaluations: Sequence[Evaluation], found: Bearing, history: History, as_of: date
-) -> Iterable[Reason]:
-    course, dates = chosen.course, chosen.dates
-    details: dict[str, Detail] = {}
-    if chosen.status == "complete" and course.valid:
-        details["day"] = date.fromordinal(course.valid[-1][0])
-    if chosen.status == "immune" and found.immune is not None:
-        details["observation"] = found.immune
-    by_birth = chosen.status == "immune" and found.immune is None
-    yield Reason("immune-by-birth" if by_birth else chosen.reason, details)
-    if chosen.status == "contraindicated":
-        codes = found.forbidden or tuple(dict.fromkeys(found.contraindicated.values()))
-        yield from (Reason("contraindication", {"observation": code}) for code in codes)
-    if dates is not None:
-        yield Reason(f"earliest-{dates.because}", {"day": date.fromordinal(dates.earliest)})
-        if dates.recommended > dates.earliest:
-            yield Reason("recommended-later", {"day": date.fromordinal(dates.recommended)})
-        if dates.past_due is not None and dates.past_due < as_of.toordinal():
-            yield Reason("overdue", {"day": date.fromordinal(dates.past_due) + timedelta(days=1)})
-    if chosen.status != "contraindicated":
-        codes = tuple(dict.fromkeys(found.contraindicated.values()))
-        yield from (Reason("product-contraindication", {"observation": code}) for code in codes)
-    if chosen.series.type == "risk":
-        yield from (Reason("indication", {"observation": code}) for code in found.indications)
-    if chosen.series.shared_decision and chosen.status == "not-complete":
-        yield Reason("shared-decision")
-    if not history.born_exactly and history.born is not None:
-        yield Reason("birth-date-partial", {"day": history.born})
-    unclear = sum(1 for one in evaluations if one.reasons[0].code in ("date-unknown", "vaccine-unknown"))
-    if unclear:
-        yield Reason("history-unclear", {"count": unclear})
-
-
-def _reason(why: Why) -> Reason:
-    code, day = why
-    return Reason(code) if day is None else Reason(code, {"day": date.fromordinal(day)})
-
-
-def _day(ordinal: int | None) -> date | None:
-    return None if ordinal is None else date.fromordinal(ordinal)

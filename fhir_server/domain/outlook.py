@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from fhir_server.domain.assessment import SeriesStatus
-from fhir_server.domain.calendar import Period
+from fhir_server.domain.calendar import FAR_PAST, Period
 from fhir_server.domain.course import Course, Shot
 from fhir_server.domain.person import Person
 from fhir_server.domain.relevance import Bearing, is_contraindicated
@@ -17,10 +17,9 @@ from fhir_server.domain.skips import is_skipped
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """Ordinals of a forecast; `because` says which of its candidates made `earliest`."""
+    """Ordinals of a forecast."""
 
     earliest: int
-    because: str
     recommended: int
     past_due: int | None
     latest: int | None
@@ -30,17 +29,15 @@ class Dates:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The end of a course. `target` is the index of the dose that is next, `dates` its; both only where one is.
-    `remaining` is how many target doses are neither satisfied nor skipped, `finish` the day the last of them could be
-    given; None where it never could."""
+    """The end of a course. `target` is the index of the dose that is next, `earliest` the first day it could be given
+    and `because` what makes that day; all three only where a dose is needed."""
 
     course: Course
     status: SeriesStatus
     reason: str
     target: int | None = None
-    dates: Dates | None = None
-    remaining: int = 0
-    finish: int | None = None
+    earliest: int | None = None
+    because: str = ""
 
     @property
     def series(self) -> Series:
@@ -73,25 +70,58 @@ def look_ahead(
                 return Outlook(course, "complete", "series-complete")
             return Outlook(course, "not-recommended", "nothing-needed")
         if found.is_immune:
-            return Outlook(course, "immune", "immune", target)
+            return Outlook(course, "immune", "immune")
         if is_contraindicated(course.series, found):
-            return Outlook(course, "contraindicated", "contraindicated", target)
+            return Outlook(course, "contraindicated", "contraindicated")
         dose = doses[target]
         if day > dose.season_end:
-            return Outlook(course, "not-recommended", "season-over", target)
-        dates = _dates(dose, course, person, knowledge_base, others, day)
+            return Outlook(course, "not-recommended", "season-over")
+        earliest, because = _earliest(dose, course, person, knowledge_base, others, day)
         maximum = _maximum(dose, person, day)
-        if maximum is not None and (day >= maximum or dates.earliest >= maximum):
-            return Outlook(course, "aged-out", "aged-out", target)
+        if maximum is not None and (day >= maximum or earliest >= maximum):
+            return Outlook(course, "aged-out", "aged-out")
         # Would the dose still be needed on the day it was forecast for? If not, the next one is.
-        following = _skip(course, person, target, dates.earliest, completed)
+        following = _skip(course, person, target, earliest, completed)
         if following == target:
-            break
+            return Outlook(course, "not-complete", "dose-needed", target, earliest, because)
         target = _skip(course, person, following, day, completed)
-    remaining = len(doses) - target
-    return Outlook(
-        course, "not-complete", "dose-needed", target, dates, remaining, _finish(doses[target:], dates, person, day)
+
+
+def dates(outlook: Outlook, person: Person, day: int) -> Dates | None:
+    """All dates of the dose that is needed, None where none is."""
+    if outlook.target is None or outlook.earliest is None:
+        return None
+    earliest, dose = outlook.earliest, outlook.series.doses[outlook.target]
+    ages = [one for one in dose.ages if one.effective <= day <= one.cessation]
+    spans = _measured(dose.intervals, outlook.course, person, day)
+    ideal = _first(_age_days(ages, "recommended", person), _interval_days(spans, "recommended"))
+    due = _first(_age_days(ages, "latest", person), _interval_days(spans, "latest"))
+    unadjusted = earliest if ideal is None else ideal
+    past_due = None if due is None else due - 1
+    maximum = _maximum(dose, person, day)
+    return Dates(
+        earliest=earliest,
+        recommended=max(earliest, unadjusted),
+        past_due=None if past_due is None else max(earliest, past_due),
+        latest=None if maximum is None else maximum - 1,
+        unadjusted_recommended=unadjusted,
+        unadjusted_past_due=past_due,
     )
+
+
+def finish(outlook: Outlook, person: Person, day: int) -> int | None:
+    """When the series could be finished: the earliest day plus the longest of the intervals that then remain. None
+    where no dose is needed, or the person would be too old for the last one."""
+    if outlook.target is None or outlook.earliest is None:
+        return None
+    earliest, remaining = outlook.earliest, outlook.series.doses[outlook.target :]
+    end = earliest
+    for dose in remaining[1:]:
+        for one in dose.intervals:
+            if one.minimum is not None and one.effective <= day <= one.cessation:
+                end = max(end, one.minimum.after(earliest))
+    maximum = _maximum(remaining[-1], person, day)
+    return None if maximum is not None and end >= maximum else end
 
 
 def _skip(course: Course, person: Person, target: int, day: int, completed: Set[str]) -> int:
@@ -101,43 +131,36 @@ def _skip(course: Course, person: Person, target: int, day: int, completed: Set[
     return target
 
 
-def _dates(
+def _earliest(
     dose: SeriesDose,
     course: Course,
     person: Person,
     knowledge_base: KnowledgeBase,
     others: Sequence[Shot],
     day: int,
-) -> Dates:
-    """CDSi's candidate earliest date and what follows from it; rules are those in force on the day of assessment."""
-    ages = [one for one in dose.ages if one.effective <= day <= one.cessation]
-    spans = _measured(dose.intervals, course, person, day)
-    candidates: list[tuple[int, str]] = [(person.at(age.minimum), "age") for age in ages if age.minimum is not None]
-    candidates += [(span.minimum.after(since), "interval") for span, since in spans if span.minimum is not None]
-    if dose.season_start is not None:
-        candidates.append((dose.season_start, "season"))
-    if course.mistaken is not None:
-        candidates.append((course.mistaken, "mistake"))
-    if course.seen:
-        candidates.append((course.seen[-1][0], "last-dose"))
-    if knowledge_base.conflicts:
-        candidates += _conflict_ends(dose, knowledge_base, others)
-    # Of equal days the one named first is the reason; without any the birth date is.
-    earliest, because = max(candidates, key=lambda one: one[0], default=(person.born, "age"))
-    ideal = _first(_age_days(ages, "recommended", person), _interval_days(spans, "recommended"))
-    due = _first(_age_days(ages, "latest", person), _interval_days(spans, "latest"))
-    unadjusted = earliest if ideal is None else ideal
-    past_due = None if due is None else due - 1
-    maximum = _maximum(dose, person, day)
-    return Dates(
-        earliest=earliest,
-        because=because,
-        recommended=max(earliest, unadjusted),
-        past_due=None if past_due is None else max(earliest, past_due),
-        latest=None if maximum is None else maximum - 1,
-        unadjusted_recommended=unadjusted,
-        unadjusted_past_due=past_due,
-    )
+) -> tuple[int, str]:
+    """CDSi's candidate earliest date and what makes it; the rules are those in force on the day of assessment. Of
+    equal days the one named first is the reason; without any the birth date is."""
+    latest, because = person.born, "age"
+    for age in dose.ages:
+        if age.minimum is not None and age.effective <= day <= age.cessation:
+            latest = max(latest, person.at(age.minimum))
+    for one in dose.intervals:
+        if one.minimum is not None and one.effective <= day <= one.cessation:
+            since = course.reference(one, person, day)
+            if since is not None and (end := one.minimum.after(since)) > latest:
+                latest, because = end, "interval"
+    if dose.season_start is not None and dose.season_start > latest:
+        latest, because = dose.season_start, "season"
+    if course.mistaken is not None and course.mistaken > latest:
+        latest, because = course.mistaken, "mistake"
+    if course.seen and course.seen[-1][0] > latest:
+        latest, because = course.seen[-1][0], "last-dose"
+    if not knowledge_base.conflicts.keys().isdisjoint(dose.preferable):
+        end = _conflict_end(dose, knowledge_base, others)
+        if end > latest:
+            latest, because = end, "conflict"
+    return latest, because
 
 
 def _measured(intervals: Sequence[Interval], course: Course, person: Person, day: int) -> list[tuple[Interval, int]]:
@@ -165,29 +188,14 @@ def _first(one: int | None, other: int | None) -> int | None:
     return other if one is None else one
 
 
-def _conflict_ends(dose: SeriesDose, knowledge_base: KnowledgeBase, others: Sequence[Shot]) -> list[tuple[int, str]]:
+def _conflict_end(dose: SeriesDose, knowledge_base: KnowledgeBase, others: Sequence[Shot]) -> int:
     """When the products preferred for the dose no longer conflict with what was given."""
-    found = []
-    for cvx in dose.preferable:
-        conflicts = knowledge_base.conflicts.get(cvx)
-        if conflicts is not None:
-            found += [(conflicts[one.cvx].end.after(one.day), "conflict") for one in others if one.cvx in conflicts]
-    return found
+    tables = [knowledge_base.conflicts[cvx] for cvx in dose.preferable if cvx in knowledge_base.conflicts]
+    ends = (table[one.cvx].end.after(one.day) for table in tables for one in others if one.cvx in table)
+    return max(ends, default=FAR_PAST)
 
 
 def _maximum(dose: SeriesDose, person: Person, day: int) -> int | None:
     """The day from which the person is too old for the dose; None where the schedule sets no such age."""
     ages = (one.maximum for one in dose.ages if one.effective <= day <= one.cessation)
     return max((person.at(one) for one in ages if one is not None), default=None)
-
-
-def _finish(remaining: Sequence[SeriesDose], dates: Dates, person: Person, day: int) -> int | None:
-    """When the series could be finished: the earliest day plus the longest of the intervals that then remain. None
-    where the person would be too old for the last dose."""
-    finish = dates.earliest
-    for dose in remaining[1:]:
-        for one in dose.intervals:
-            if one.minimum is not None and one.effective <= day <= one.cessation:
-                finish = max(finish, one.minimum.after(dates.earliest))
-    maximum = _maximum(remaining[-1], person, day)
-    return None if maximum is not None and finish >= maximum else finish

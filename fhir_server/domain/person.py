@@ -26,6 +26,11 @@ class Person:
             until = one.until.toordinal() if one.until else FAR_FUTURE
             self._observed.setdefault(one.code, []).append((since, until))
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether anything was observed of the person at all."""
+        return bool(self._observed)
+
     def at(self, age: Period) -> int:
         """The day on which the person reaches that age."""
         found = self._ages.get(age)

@@ -32,6 +32,8 @@ def bearing(knowledge_base: KnowledgeBase, person: Person, day: int) -> Bearing:
         if one.gender and person.gender not in one.gender:
             continue
         if one.type == "risk":
+            if not person.is_observed:
+                continue
             found = [
                 indication.observation
                 for indication in one.indications

@@ -3,10 +3,10 @@
 https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapter 8)
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from fhir_server.domain.calendar import FAR_FUTURE
-from fhir_server.domain.outlook import Outlook
+from fhir_server.domain.outlook import Outlook, finish
 from fhir_server.domain.person import Person
 
 
@@ -39,31 +39,28 @@ def _prioritized(group: Sequence[Outlook], person: Person, day: int) -> Outlook:
     complete = [one for one in scorable if one.is_complete]
     in_process = [one for one in scorable if one.is_in_process]
     if complete:
-        return _winner(complete, [_points(complete, _has_most_doses, 1, 0, -1)])
+        return _winner(complete, [_points(_most(complete), 1, 0, -1)])
     if in_process:
+        ends = [finish(one, person, day) for one in in_process]
         return _winner(
             in_process,
             [
-                _points(in_process, _is_clean_product, 2, 2, -2),
-                _points(in_process, lambda one, _: one.finish is not None, 3, 3, -3),
-                _points(in_process, _has_most_doses, 2, 0, -2),
-                _points(in_process, _is_closest, 2, 0, -2),
-                _points(in_process, _finishes_first, 1, 0, -1),
+                _points([_is_clean_product(one) for one in in_process], 2, 2, -2),
+                _points([end is not None for end in ends], 3, 3, -3),
+                _points(_most(in_process), 2, 0, -2),
+                _points(_least([_remaining(one) for one in in_process]), 2, 0, -2),
+                _points(_least([FAR_FUTURE if end is None else end for end in ends]), 1, 0, -1),
             ],
         )
     if len(default) == 1:
         return default[0]
-
-    def starts_first(one: Outlook, among: Sequence[Outlook]) -> bool:
-        return _start(one, day) == min(_start(other, day) for other in among)
-
     return _winner(
         scorable,
         [
-            _points(scorable, starts_first, 1, 0, -1),
-            _points(scorable, lambda one, _: one.finish is not None, 1, 1, -1),
+            _points(_least([_start(one, day) for one in scorable]), 1, 0, -1),
+            _points([finish(one, person, day) is not None for one in scorable], 1, 1, -1),
             # Without a dose, being bound to one product is a drawback.
-            _points(scorable, lambda one, _: one.series.product, -1, -1, 1),
+            _points([one.series.product for one in scorable], -1, -1, 1),
         ],
     )
 
@@ -83,12 +80,8 @@ def _is_scorable(one: Outlook, group: Iterable[Outlook], has_default: bool, pers
             return limit is None or valid[0][0] < person.at(limit)
 
 
-Condition = Callable[[Outlook, Sequence[Outlook]], bool]
-
-
-def _points(among: Sequence[Outlook], condition: Condition, alone: int, tied: int, otherwise: int) -> list[int]:
-    """The points of each series: true of it alone, true of several, or not true."""
-    true = [condition(one, among) for one in among]
+def _points(true: Sequence[bool], alone: int, tied: int, otherwise: int) -> list[int]:
+    """The points of each series: a condition is true of it alone, of several, or not of it."""
     reward = alone if sum(true) == 1 else tied
     return [reward if one else otherwise for one in true]
 
@@ -103,24 +96,28 @@ def _first(among: Sequence[Outlook]) -> Outlook:
     return min(among, key=lambda one: one.series.preference)
 
 
-def _has_most_doses(one: Outlook, among: Sequence[Outlook]) -> bool:
-    return len(one.course.valid) == max(len(other.course.valid) for other in among)
+def _most(among: Sequence[Outlook]) -> list[bool]:
+    """Which have the most valid doses."""
+    counts = [len(one.course.valid) for one in among]
+    most = max(counts)
+    return [count == most for count in counts]
 
 
-def _is_clean_product(one: Outlook, _: Sequence[Outlook]) -> bool:
+def _least(values: Sequence[int]) -> list[bool]:
+    least = min(values)
+    return [value == least for value in values]
+
+
+def _is_clean_product(one: Outlook) -> bool:
     return one.series.product and all(finding.status == "valid" for finding in one.course.findings)
 
 
-def _is_closest(one: Outlook, among: Sequence[Outlook]) -> bool:
-    return one.remaining == min(other.remaining for other in among)
-
-
-def _finishes_first(one: Outlook, among: Sequence[Outlook]) -> bool:
-    finishes = [other.finish for other in among if other.finish is not None]
-    return one.finish is not None and one.finish == min(finishes)
+def _remaining(one: Outlook) -> int:
+    """How many target doses are neither satisfied nor skipped."""
+    return 0 if one.target is None else len(one.series.doses) - one.target
 
 
 def _start(one: Outlook, day: int) -> int:
     """When the series could be begun, never where it cannot. A day that has passed is no advantage over others, so
     none is before the assessment."""
-    return FAR_FUTURE if one.dates is None else max(one.dates.earliest, day)
+    return FAR_FUTURE if one.earliest is None else max(one.earliest, day)
