@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     profiles_others: Literal["off", "warn", "refuse"] = Field(
         "warn", description="Likewise, for the profiles of other guides; one that is not known is a warning."
     )
+    plausibility: Literal["off", "warn", "refuse"] = Field(
+        "warn", description="What becomes of a dose that cannot be as it is recorded, such as one before birth."
+    )
+    plausibility_doubts: Literal["off", "warn", "refuse"] = Field(
+        "warn", description="Likewise, for what is only unlikely, such as a vaccine for another age."
+    )
     us_core: Literal["6.1.0", "8.0.0"] = Field(
         "6.1.0", description="The version of US Core that a canonical without a version means."
     )

@@ -14,7 +14,8 @@ class Issue:
     """One entry of an OperationOutcome.
 
     `code` is from http://hl7.org/fhir/issue-type; `detail` is this product's own stable code (documented in
-    docs/api/issue-codes.md); `text` a sentence a person understands; `expression` the FHIRPaths concerned.
+    docs/api/issue-codes.md); `text` a sentence a person understands; `expression` the FHIRPaths concerned; `spanish`
+    the same sentence in Spanish, where there is one.
     """
 
     code: str
@@ -22,3 +23,4 @@ class Issue:
     text: str
     expression: tuple[str, ...] = ()
     severity: Severity = "error"
+    spanish: str = ""

@@ -13,6 +13,7 @@ __all__ = ["DETAIL_SYSTEM", "FhirError", "Issue", "operation_outcome", "refuse"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
+_TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 DETAIL_SYSTEM = "https://fhir-server.example/fhir/CodeSystem/issue-detail"
 
 
@@ -34,17 +35,24 @@ def refuse(status: int, code: str, detail: str, text: str, *expression: str) -> 
     return FhirError(status, (Issue(code, detail, text, expression),))
 
 
-def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
-    """The OperationOutcome of these issues, as a JSON value."""
-    return {"resourceType": "OperationOutcome", "issue": [_entry(issue) for issue in issues]}
+def operation_outcome(issues: Iterable[Issue], language: str = "en") -> dict[str, Any]:
+    """The OperationOutcome of these issues, as a JSON value: a sentence known in `language` stands in it, and in the
+    other one as its translation."""
+    return {"resourceType": "OperationOutcome", "issue": [_entry(issue, language) for issue in issues]}
 
 
-def _entry(issue: Issue) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "severity": issue.severity,
-        "code": issue.code,
-        "details": {"coding": [{"system": DETAIL_SYSTEM, "code": issue.detail}], "text": _printable(issue.text)},
-    }
+def _entry(issue: Issue, language: str) -> dict[str, Any]:
+    details: dict[str, Any] = {"coding": [{"system": DETAIL_SYSTEM, "code": issue.detail}]}
+    entry: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": details}
+    if issue.spanish:
+        texts = {"en": _printable(issue.text), "es": _printable(issue.spanish)}
+        shown = "es" if language == "es" else "en"
+        [(other, text)] = ((tag, text) for tag, text in texts.items() if tag != shown)
+        parts = [{"url": "lang", "valueCode": other}, {"url": "content", "valueString": text}]
+        details["text"] = texts[shown]
+        details["_text"] = {"extension": [{"url": _TRANSLATION, "extension": parts}]}
+    else:
+        details["text"] = _printable(issue.text)
     places = [_printable(place) for place in issue.expression if place and not place.isspace()]
     if places:
         entry["expression"] = places

@@ -165,7 +165,7 @@ def _streamed(exchange: Exchange, stream: AsyncIterator[bytes], status: int, hea
 
 def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:
     """The HTTP answer for a failure: its status and OperationOutcome, in the format the exchange has settled on."""
-    body = json.dump(operation_outcome(error.issues))
+    body = json.dump(operation_outcome(error.issues, exchange.language if exchange is not None else "en"))
     media_type = FHIR_JSON
     if exchange is not None:
         body, media_type = _in_format(body, exchange, error.status)
@@ -199,7 +199,7 @@ def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
         case "OperationOutcome":
             text = "The resource was created." if reply.status == 201 else "The resource was stored."
             stored = Issue("informational", "stored", text, (), "information")
-            return json.dump(operation_outcome([*reply.issues, stored]))
+            return json.dump(operation_outcome([*reply.issues, stored], exchange.language))
         case _:
             return reply.body
 

@@ -12,7 +12,7 @@ from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.interactions import patches, search
+from fhir_server.interactions import patches, plausible, search
 from fhir_server.interactions.again import again
 from fhir_server.interactions.incoming import Incoming, accept, entries_of, known_type
 from fhir_server.interactions.patches import Patch
@@ -64,13 +64,14 @@ async def update(
     placing(predicate, resource_type)
     expected, only_new = expected_version(if_match), must_be_new(if_none_match)
     incoming = accept(context, resource_type, body)
+    told = (*incoming.issues, *await plausible.judge(context, caller, predicate, incoming.resource))
 
     async def attempt() -> Reply | None:
         found = await find(context, caller, predicate, resource_type, criteria)
         change = write(context, found, incoming, new_id(), expected, only_new)
         [committed] = await context.store.commit(caller, predicate, [change], once)
         # Matched: somebody else has just created it. Now there is something to update.
-        return reply_to(committed, incoming.issues) if committed.effect != "matched" else None
+        return reply_to(committed, told) if committed.effect != "matched" else None
 
     return await again(attempt, stale_too=expected in (None, ANY_VERSION))
 

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -111,7 +111,7 @@ def within(error: FhirError, place: str) -> FhirError:
 
 def _at(issue: Issue, place: str) -> Issue:
     expressions = tuple(_led(expression, place) for expression in issue.expression) or (place,)
-    return Issue(issue.code, issue.detail, issue.text, expressions, issue.severity)
+    return replace(issue, expression=expressions)
 
 
 def _led(expression: str, place: str) -> str:

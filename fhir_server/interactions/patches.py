@@ -11,7 +11,8 @@ from typing import Any
 from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import fhirpath_patch, json, json_patch, splice
-from fhir_server.fhir.outcome import refuse
+from fhir_server.fhir.outcome import Issue, refuse
+from fhir_server.interactions import plausible
 from fhir_server.interactions.again import again
 from fhir_server.interactions.incoming import accept, entries_of, known_type, require_valid
 from fhir_server.interactions.reply import Reply
@@ -67,8 +68,11 @@ async def patch_found(
 
     async def attempt() -> Reply:
         write = changed(context, await look(), change, expected)
+        doubts: tuple[Issue, ...] = ()
+        if write.type == "Immunization":
+            doubts = await plausible.judge(context, caller, predicate, json.parse(write.body))
         [committed] = await context.store.commit(caller, predicate, [write], once)
-        return reply_to(committed)
+        return reply_to(committed, doubts)
 
     return await again(attempt, stale_too=expected in (None, ANY_VERSION))
 

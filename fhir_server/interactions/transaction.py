@@ -5,13 +5,14 @@ https://hl7.org/fhir/R4/http.html#trules
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.interactions import answers, conditional, idempotency, paging, patches
+from fhir_server.interactions import answers, conditional, idempotency, paging, patches, plausible
 from fhir_server.interactions.address import EVERY
 from fhir_server.interactions.again import again
 from fhir_server.interactions.conditional import Found
@@ -101,17 +102,42 @@ async def _attempt(asking: Asking, entries: Sequence[Entry]) -> list[bundles.Ent
         numbers = (*(step.entry.number for step in changing), *present)
         once = replace(once, numbers=numbers, besides=tuple(present.values())) if numbers else None
     writes = [_write(context, step, names) for step in changing]
+    doubts = await _doubts(asking, changing, writes)
     committed = await context.store.commit(caller, predicate, writes, once)
     done = {step.entry.number: outcome for step, outcome in zip(changing, committed, strict=True)}
-    return await _answers(asking, entries, present | done)
+    return await _answers(asking, entries, present | done, doubts)
 
 
-async def _answers(asking: Asking, entries: Sequence[Entry], done: Mapping[int, Committed]) -> list[bundles.Entry]:
+async def _doubts(asking: Asking, steps: Sequence[_Step], writes: Sequence[Write]) -> dict[int, Sequence[Issue]]:
+    """What is to be said of the doses among the writes, by the numbers of their entries. FhirError 422 where one is
+    refused."""
+    judged = {
+        f"{write.type}/{write.id}": (step.entry, json.parse(write.body))
+        for step, write in zip(steps, writes, strict=True)
+        if not isinstance(write, Delete) and write.type in ("Immunization", "Patient")
+    }
+    written = {at: resource for at, (_, resource) in judged.items()}
+    found = await plausible.judge_all(asking.context, asking.caller, asking.predicate, written)
+    told: dict[int, Sequence[Issue]] = {}
+    for at, said in found.items():
+        entry = judged[at][0]
+        if isinstance(said, FhirError):
+            raise within(said, entry.expression)
+        told[entry.number] = said
+    return told
+
+
+async def _answers(
+    asking: Asking,
+    entries: Sequence[Entry],
+    done: Mapping[int, Committed],
+    doubts: Mapping[int, Sequence[Issue]] = MappingProxyType({}),
+) -> list[bundles.Entry]:
     """The answers to what has been done, and to the entries that only look, which look now."""
     answered = []
     for entry in entries:
         try:
-            told = _told(asking, entry)
+            told = (*_told(asking, entry), *doubts.get(entry.number, ()))
             reply = reply_to(done[entry.number], told) if entry.number in done else await perform(asking, entry)
             answered.append(answers.of_reply(reply, asking.context.settings.base, asking.minimal))
         except FhirError as error:

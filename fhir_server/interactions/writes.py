@@ -11,7 +11,7 @@ from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import Issue, refuse
-from fhir_server.interactions import search
+from fhir_server.interactions import plausible, search
 from fhir_server.interactions.incoming import accept, entries_of, known_type, legal_id
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.store.records import ANY_VERSION, Claim, Committed, Create, Delete, Once, Update, Write
@@ -81,10 +81,11 @@ async def create(
         unless = await claim(context, caller, predicate, resource_type, if_none_exist)
     incoming = accept(context, resource_type, body)
     resource_id = new_id()
+    doubts = await plausible.judge(context, caller, predicate, incoming.resource)
     write = Create(
         resource_type, resource_id, incoming.body, entries_of(context, incoming.resource, resource_id), unless
     )
-    return reply_to(await _commit(context, caller, predicate, write, once), incoming.issues)
+    return reply_to(await _commit(context, caller, predicate, write, once), (*incoming.issues, *doubts))
 
 
 async def update(
@@ -109,9 +110,10 @@ async def update(
     _require_id(resource_id)
     incoming = accept(context, resource_type, body)
     require_same_id(incoming.resource.get("id"), resource_id, f"{resource_type}.id")
+    doubts = await plausible.judge(context, caller, predicate, incoming.resource)
     entries = entries_of(context, incoming.resource, resource_id)
     write = Update(resource_type, resource_id, incoming.body, entries, expected, may_replace=not only_new)
-    return reply_to(await _commit(context, caller, predicate, write, once), incoming.issues)
+    return reply_to(await _commit(context, caller, predicate, write, once), (*incoming.issues, *doubts))
 
 
 async def delete(

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import Issue, operation_outcome, refuse
 from fhir_server.guides import Guides, unknown
+from fhir_server.interactions import plausible
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.registry import Call
 from profiles import structure
@@ -48,7 +49,10 @@ async def validate(call: Call) -> Reply:
         *_addressed(call, mode, resource),
         *_judged(call.context.guides, resource, asked, must_support=must_support),
     ]
-    return _answer(list(dict.fromkeys(issues)))
+    if resource.get("resourceType") == "Immunization" and not _is_broken(structure.check(resource)):
+        doubts = await plausible.issues(call.context, call.caller, call.predicate, resource)
+        issues += plausible.weighed(call.context, doubts)
+    return _answer(list(dict.fromkeys(issues)), call.language)
 
 
 def _deletable(call: Call) -> Reply:
@@ -86,7 +90,7 @@ def _judged(guides: Guides, resource: Resource, asked: Sequence[str], *, must_su
             yield unknown(canonical, "profile", "error")
         else:
             profiles.append(profile)
-    if any(issue.severity == "error" for issue in found):
+    if _is_broken(found):
         if profiles or _claims(resource):
             text = "Profiles are looked at once the resource is valid R4."
             yield Issue("informational", "profiles-not-checked", text, (), "information")
@@ -133,7 +137,11 @@ def _led(issues: Iterable[Issue], root: str, place: str) -> Iterator[Issue]:
         yield Issue(issue.code, issue.detail, issue.text, places, issue.severity)
 
 
-def _answer(issues: Sequence[Issue]) -> Reply:
+def _is_broken(issues: Iterable[Issue]) -> bool:
+    return any(issue.severity == "error" for issue in issues)
+
+
+def _answer(issues: Sequence[Issue], language: str = "en") -> Reply:
     if not issues:
         issues = [Issue("informational", "valid", "No issues were found.", (), "information")]
-    return Reply(200, json.dump(operation_outcome(issues)))
+    return Reply(200, json.dump(operation_outcome(issues, language)))
