@@ -12,9 +12,8 @@ from typing import Any
 
 from fhir_server.domain import small_cells
 from fhir_server.fhir import json, references
-from fhir_server.fhir.condition import All, Condition
+from fhir_server.fhir.condition import All, Condition, Keys
 from fhir_server.fhir.condition import Any as Either
-from fhir_server.fhir.condition import Keys
 from fhir_server.fhir.criteria import filter
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.relations import wrote
@@ -38,7 +37,10 @@ _PAGE = 1_000
 
 
 async def report(call: Call) -> Reply:
-    """200 with the MeasureReport. FhirError 404 or 410 for the organization, 400 for a wrong period or too many doses."""
+    """200 with the MeasureReport.
+
+    FhirError 404 or 410 for the organization, 400 for a wrong period or too many doses.
+    """
     context = call.context
     await context.store.read(call.caller, call.predicate, "Organization", call.id or "")
     start, end = call.arguments.date("start"), call.arguments.date("end")
@@ -141,24 +143,28 @@ def _group(name: str, counts: Counts, call: Call) -> Resource:
         },
         "population": [_population("denominator", total), _population("numerator", shown)],
     }
-    score = _score(total, shown, tables[""]["without"])
-    group["measureScore"] = (
-        {"value": score, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
-        if score is not None
-        else {"extension": [_masked()]}
-    )
+    score = _score(shown, tables[""]["without"], limit) if total else None
+    group["measureScore"] = _percent(*score) if score is not None else {"extension": [_masked()]}
     return group
 
 
-def _score(total: int | None, shown: int | None, without: int | None) -> int | None:
-    """The share in whole percent, from what is shown alone: it tells no more than the counts do."""
-    if total is None or total == 0:
-        return None
-    if shown is not None and without is not None:
-        return round(100 * shown / (shown + without)) if shown + without else None
-    if shown is not None:
-        return round(100 * min(shown, total) / total)
+def _score(having: int | None, lacking: int | None, limit: int) -> tuple[int, str] | None:
+    """The share in whole percent with its comparator, from what is shown alone: so it tells no more than the counts.
+
+    Where one of the two is withheld it is only known to lie below the limit.
+    """
+    if having is not None and lacking is not None:
+        return round(100 * having / (having + lacking)), ""
+    if having is not None:
+        return 100 * having // (having + limit - 1), ">="
+    if lacking is not None:
+        return -(-100 * (limit - 1) // (limit - 1 + lacking)), "<="
     return None
+
+
+def _percent(value: int, comparator: str) -> Resource:
+    compared = {"comparator": comparator} if comparator else {}
+    return {"value": value, **compared, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
 
 
 def _population(code: str, count: int | None) -> Resource:
