@@ -56,7 +56,9 @@ async def every(context: Context, as_of: date) -> tuple[list[Group], list[tuple[
     unreadable: list[tuple[str, str]] = []
     for current in await gather(context, SERVER, allow_all, "Group", _PHASES):
         row = await _on(context, current, as_of)
-        found = _phase(row.raw or b"{}", f"Group/{row.id}/_history/{row.version}")
+        if row.raw is None:
+            continue
+        found = _phase(row.raw, f"Group/{row.id}/_history/{row.version}")
         if isinstance(found, Group):
             known.append(found)
         elif found is not None:
@@ -65,13 +67,13 @@ async def every(context: Context, as_of: date) -> tuple[list[Group], list[tuple[
 
 
 async def _on(context: Context, current: Stored, day: date) -> Stored:
-    """The version that was current at the end of the day; the current one where there was none yet."""
+    """The version that was current at the end of the day, or the deletion; the newest where there was none yet."""
     if current.version == 1 or context.day(current.updated) <= day:
         return current
     midnight = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(context.settings.time_zone))
     last = int(midnight.timestamp()) * 1_000_000 - 1
     found = await context.store.history(SERVER, allow_all, "Group", current.id, at=(last, last + 1), limit=1)
-    return next((version for version in found.rows if version.raw is not None), current)
+    return found.rows[0] if found.rows else current
 
 
 @lru_cache(maxsize=512)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.domain.criteria import AgeRange, AnyCode, Criterion, Flag
 from fhir_server.domain.combined import decide
+from fhir_server.domain.criteria import AgeRange, AnyCode, Criterion, Flag
 from fhir_server.domain.eligibility import Decision
 from fhir_server.domain.facts import BirthDate, Dose, Fact, Facts, Source, Value
 from fhir_server.domain.phases import Group, Policy, in_force

@@ -1,0 +1,42 @@
+"""A Context on a database of its own whose clock the test sets, for what depends on when something was stored."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pytest
+
+from fhir_server.app import open_context
+from fhir_server.context import Context, Settings
+from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.store import Store
+
+
+@dataclass
+class Clock:
+    """Stands still until it is set."""
+
+    time: int
+
+    def __call__(self) -> int:
+        return self.time
+
+    def set(self, text: str) -> None:
+        """To an instant with its offset: `2021-01-14T09:00:00-05:00`."""
+        self.time = int(datetime.fromisoformat(text).timestamp()) * 1_000_000
+
+
+@pytest.fixture(scope="session")
+async def timed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Context, Clock]]:
+    """The Context and its clock; tests keep to their own resources."""
+    database = EmbeddedDatabase(tmp_path_factory.mktemp("embedded"))
+    await database.start()
+    settings = Settings.model_validate({"dev": True, "data": tmp_path_factory.mktemp("data")})
+    opened = await open_context(settings, database.uri)
+    clock = Clock(opened.clock())
+    types = ["Group", "Patient", "Questionnaire"]
+    store = await Store.open(database.uri, database="timed", types=types, base=settings.base, clock=clock)
+    yield replace(opened, store=store, clock=clock), clock
+    await store.close()
+    await opened.store.close()
+    await database.stop()
