@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, Condition
-from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.fhir.outcome import FhirError, Issue, refuse
 
 Verb = Literal["c", "r", "u", "d", "s", "n"]
 """Create, read, update, delete, search: what SMART's scopes distinguish; and n, to learn only the number, for which the
@@ -80,8 +80,16 @@ def to(predicate: Predicate, verb: Verb | None) -> Predicate:
     return replace(predicate, verb=verb) if isinstance(predicate, Access) else predicate
 
 
+SERVER_OWNED = frozenset({"AuditEvent"})
+"""Types that only the server writes."""
+
+
 def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate:
-    """The predicate for doing this with resources of this type. FhirError 403 where no scope is about that."""
+    """The predicate for doing this with resources of this type. FhirError 403 where no scope is about that, 405 for
+    writing what only the server writes."""
+    if verb in ("c", "u", "d") and resource_type in SERVER_OWNED:
+        issue = Issue("not-supported", "server-owned", f"{resource_type} resources are written by the server only.")
+        raise FhirError(405, (issue,), {"Allow": "GET, HEAD, OPTIONS"})
     if not isinstance(predicate, Access):
         return predicate
     if predicate.rules(verb, resource_type) is None:

@@ -6,7 +6,7 @@ Pure. Decision 28 has the table and its reasons. What is about a patient is seen
 that have a relationship with the patient (store/relations.py writes them into the index entries as `sees` keys).
 """
 
-from fhir_server.caller import Caller, Verb
+from fhir_server.caller import SERVER_OWNED, Caller, Verb
 from fhir_server.fhir.compartments import compartment
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Any, Condition, Keys, Not, Prefix
 from fhir_server.fhir.criteria import filter
@@ -29,9 +29,6 @@ SHARED = frozenset(
     }
 )
 """Vaccine knowledge, conformance and directories: no personal data, read by all who are signed in."""
-
-LOG = frozenset({"AuditEvent", "Provenance"})
-"""Written by the server only."""
 
 RESTRICTED = ("R", "V")
 """Codes of confidentiality that hide a resource from organizations other than its own."""
@@ -84,7 +81,7 @@ def countable(caller: Caller, patients: frozenset[str], resource_type: str) -> C
 def writable(caller: Caller, patients: frozenset[str], verb: Verb, resource_type: str) -> Condition:
     """Which resources of this type the caller's roles may create (`c`), change (`u`) or delete (`d`); of a change it
     must hold before and after."""
-    if resource_type in LOG:
+    if resource_type in SERVER_OWNED:
         return NOTHING
     if is_steward(caller):
         return EVERYTHING

@@ -182,8 +182,8 @@ class Versions:
     def _stamped(self, write: Create | Update, number: int, method: Method, old: Document | None = None) -> Stored:
         held = old["org"] if old is not None else [wrote(self._organization)] if self._organization else []
         self.ties.stamp(write.type, write.entries, [key for key in held if key.startswith(BY)])
-        self._require_within_reach("c" if old is None else "u", write)
         before = old["pt"] if old is not None else []
+        self._require_within_reach("c" if old is None else "u", write, before)
         self.ties.forget(write.type, write.id, set(before) - set(write.entries.pt))
         self.written.append((write.type, write.id, write.entries, before))
         raw = json.stamp(write.body, write.id, number, self.updated)
@@ -219,20 +219,21 @@ class Versions:
             )
             raise refuse(403, "forbidden", "not-submitter", text, write.type)
 
-    def _require_within_reach(self, verb: Verb, write: Create | Update) -> None:
-        """Nobody writes a resource that would then not exist for them: into another's compartment, say."""
+    def _require_within_reach(self, verb: Verb, write: Create | Update, before: Sequence[str]) -> None:
+        """Nobody writes a resource that would then not exist for them, or that is about others than it was (`before`) and
+        whom they have nothing to do with: into another's compartment."""
         allowed = _holds(to(self.predicate, verb)(write.type), write.id, write.entries, self.updated)
-        if not allowed or self._strangers(write):
+        if not allowed or self._strangers(write, before):
             text = f"You may not store this {write.type}: it would belong to somebody beyond your access."
             raise refuse(403, "forbidden", "beyond-access", text, write.type)
 
-    def _strangers(self, write: Create | Update) -> set[str]:
-        """Those whom the resource is about, and the caller has nothing to do with."""
+    def _strangers(self, write: Create | Update, before: Sequence[str]) -> set[str]:
+        """Those whom the resource is newly about, and the caller has nothing to do with."""
         access = self.predicate
         if not isinstance(access, Access) or (access.patients is None and not access.organization):
             return set()
         known = access.patients or frozenset()
-        others = {patient for patient in write.entries.pt if patient not in known}
+        others = {patient for patient in write.entries.pt if patient not in known and patient not in before}
         if access.organization:
             return {patient for patient in others if not self.ties.is_tied(patient, access.organization)}
         return others
