@@ -69,7 +69,8 @@ def _add_last(entries: Entries, kind: ParameterType, branch: Branch, value: Any,
         for text in read(value) if read else ():
             entries.st += [f"{label}{SEPARATOR}{strings.whole(text)}" for label in labels]
     elif kind == "date":
-        interval = dates.reader(branch.type)(value)
+        covered = dates.reader(branch.type)
+        interval = covered(value) if covered else None
         if interval:
             for label in labels:
                 entries.days(label, *interval[:4])

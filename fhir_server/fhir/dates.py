@@ -70,9 +70,9 @@ def parse(text: str) -> Interval:
     return Interval(lo, _text(end), _text(first), _text(after))
 
 
-def reader(type_name: str) -> Callable[[Any], Interval | None]:
-    """A function from a value of this FHIR type to what it covers; values that are no time cover nothing."""
-    return {"Period": span, "Timing": timing}.get(type_name, _bound)
+def reader(type_name: str) -> Callable[[Any], Interval | None] | None:
+    """A function from a value of this FHIR type to what it covers; None where the type is no time."""
+    return {"Period": span, "Timing": timing, **dict.fromkeys(("date", "dateTime", "instant"), _bound)}.get(type_name)
 
 
 def span(value: Any) -> Interval | None:

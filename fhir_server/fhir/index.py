@@ -17,7 +17,16 @@ from fhir_server.fhir.satisfies import satisfies
 
 __all__ = ["Entries", "Span", "entries", "satisfies"]
 
-OWNERS = ("managingOrganization", "managingEntity", "serviceProvider", "custodian", "organization", "partOf", "performer", "owner")
+OWNERS = (
+    "managingOrganization",
+    "managingEntity",
+    "serviceProvider",
+    "custodian",
+    "organization",
+    "partOf",
+    "performer",
+    "owner",
+)
 """Members of a resource whose Organizations own it, directly or as their `actor`."""
 
 SORT_LENGTH = 100
@@ -31,7 +40,7 @@ class _Step(NamedTuple):
 
     select: Select
     present: str
-    add: Add | None
+    add: Add
 
 
 class _Joined(NamedTuple):
@@ -70,13 +79,13 @@ def entries(resource: dict[str, Any], base: str = "", id: str = "") -> Entries:
                 values = select(value)
                 if values:
                     found.tk.append(present)
-                    if add is not None:
-                        for item in values:
-                            add(found, item, base)
+                    for item in values:
+                        add(found, item, base)
     for select, present, add in plan.whole:
-        found.tk.append(present)
-        if add is not None:
-            for item in select(resource):
+        values = select(resource)
+        if values:
+            found.tk.append(present)
+            for item in values:
                 add(found, item, base)
     for branch, present, join in plan.joined:
         for focus in branch.of(resource):
@@ -118,7 +127,11 @@ def _plan(type_name: str) -> _Plan:
                 plan.joined.append(_Joined(branch, present, composites.adder(parameter, components)))
             continue
         for branch in parameter.branches:
-            step = _Step(branch.select, present, _adder(parameter, branch, parameter.name in in_patient))
+            add = _adder(parameter, branch, parameter.name in in_patient)
+            if add is None:
+                # A value of another type is none that could be searched: to this parameter it is missing.
+                continue
+            step = _Step(branch.select, present, add)
             if branch.member:
                 plan.members.setdefault(branch.member, []).append(step)
             else:
@@ -133,11 +146,12 @@ def _adder(parameter: Parameter, branch: Branch, in_patient: bool) -> Add | None
         return _add_tokens(name, branch.type, read) if read else None
     if parameter.type == "string":
         texts = strings.reader(branch.type)
-        return _add_strings(name, texts) if texts else None
+        return _add_strings(name, texts, strings.is_name(parameter)) if texts else None
     if parameter.type == "reference":
         return _add_references(name, in_patient, len(parameter.targets) == 1)
     if parameter.type == "date":
-        return _add_dates(name, dates.reader(branch.type))
+        covered = dates.reader(branch.type)
+        return _add_dates(name, covered) if covered else None
     if parameter.type in ("number", "quantity"):
         measure = quantities.reader(branch.type)
         return _add_quantities(name, measure) if measure else None
@@ -169,14 +183,17 @@ def _add_tokens(name: str, type_name: str, read: tokens.Read) -> Add:
     return add
 
 
-def _add_strings(name: str, read: Callable[[Any], list[str]]) -> Add:
+def _add_strings(name: str, read: Callable[[Any], list[str]], by_word: bool) -> Add:
     prefix = f"{name}{SEPARATOR}"
 
     def add(found: Entries, value: Any, base: str) -> None:
         for text in read(value):
             key = strings.whole(text)
             found.st.append(prefix + key)
-            key = key[: min(key.index(SEPARATOR), SORT_LENGTH)]
+            key = key[: key.index(SEPARATOR)]
+            if by_word and " " in key:
+                found.st += [prefix + rest for rest in strings.further(key)]
+            key = key[:SORT_LENGTH]
             found.sort(name, key, key)
 
     return add

@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/R4/search.html#string
 
-A text is indexed once: folded, then the separator, then as written: `smith␟Smith`. A search looks for the beginning of
-that key, `:exact` for the whole.
+A text is indexed folded, then the separator, then as written: `smith␟Smith`. A search looks for the beginning of that
+key, `:exact` for the whole. Names of persons are found by each of their words: `garcia lopez␟García-López` and `lopez`.
 """
 
 import hashlib
@@ -13,6 +13,11 @@ from typing import Any
 
 from fhir_server.fhir.condition import SEPARATOR
 from fhir_server.fhir.keys import LENGTH, escape, normalise
+from fhir_server.fhir.params import Parameter
+
+_HYPHENS = str.maketrans(dict.fromkeys("-\u2010\u2012\u2013", " "))
+_WORDS = 10
+"""Words of a name by which it is found; the rest belongs to the last of them."""
 
 _NAME = ("family", "given", "prefix", "suffix", "text")
 _ADDRESS = ("line", "city", "district", "state", "postalCode", "country", "text")
@@ -24,8 +29,24 @@ def reader(type_name: str) -> Callable[[Any], list[str]] | None:
 
 
 def folded(text: str) -> str:
-    """The text a string is searched by, at most LENGTH characters of it."""
-    return escape(normalise(text)[:LENGTH])
+    """The text a string is searched by, at most LENGTH characters of it; a hyphen parts words as a space does."""
+    found = normalise(text)
+    if "-" in found or not found.isascii():
+        found = " ".join(found.translate(_HYPHENS).split()) or found
+    return escape(found[:LENGTH])
+
+
+def further(key: str) -> list[str]:
+    """What a folded text is also found by: from its second word on, from its third ..."""
+    words = key.split(" ", _WORDS)
+    return [" ".join(words[start:]) for start in range(1, len(words))]
+
+
+def is_name(parameter: Parameter) -> bool:
+    """Whether the parameter searches names of persons, or parts of them."""
+    return any(each.type == "HumanName" for each in parameter.branches) or parameter.expression.endswith(
+        (".name.family", ".name.given")
+    )
 
 
 @lru_cache(maxsize=4096)

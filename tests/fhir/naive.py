@@ -45,7 +45,9 @@ def _finds(resource: dict[str, Any], code: str, modifier: str, text: str) -> boo
         if modifier == "exact":
             return wanted in values
         folded = [_fold(value) for value in values]
-        return any(_fold(wanted) in v if modifier == "contains" else v.startswith(_fold(wanted)) for v in folded)
+        return any(
+            _fold(wanted) in v if modifier == "contains" else f" {v}".count(f" {_fold(wanted)}") > 0 for v in folded
+        )
     if code == "gender":
         return text in values
     if code == "identifier":
@@ -80,7 +82,7 @@ def _finds(resource: dict[str, Any], code: str, modifier: str, text: str) -> boo
 
 def _fold(text: str) -> str:
     plain = "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
-    return " ".join(plain.lower().split())
+    return " ".join(plain.lower().replace("-", " ").split())
 
 
 def _days(text: str) -> tuple[date, date]:

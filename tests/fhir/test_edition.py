@@ -46,7 +46,7 @@ RESOURCES: list[dict[str, Any]] = [
         {"code": {"coding": [{"code": "k"}]}, "valueCodeableConcept": {"coding": [{"code": "v"}]}}]},
 ]  # fmt: skip
 
-KNOWN = {(1, 2): "f7fc48e47347735c"}
+KNOWN = {(2, 2): "b690803c501690d0"}
 """What the entries of RESOURCES come to, by VERSION and ACCESS_VERSION."""
 
 
