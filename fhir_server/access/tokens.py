@@ -78,6 +78,10 @@ class Tokens:
             raise self.refusal("expired", "token-expired", "The access token is over; get a new one.", "invalid_token")
         return known.caller
 
+    def forget(self) -> None:
+        """Look every token up again, now and not in seconds."""
+        self._known.clear()
+
     async def _look_up(self, token: str, now: int) -> _Known:
         self._known.pop(token, None)
         found = await (self.external(token) if self.external is not None else self._own(token))

@@ -21,7 +21,8 @@ _SCOPES = ("user/Patient.rs",)
 async def own(context: Context, user: User, language: str) -> list[tuple[str, str]]:
     """The patients a recipient is and acts for: ids and what the page calls them."""
     ids = sorted(users.patients(user, context.clock()), key=lambda id: (id != user.patient, id))
-    return await _found(context, user, language, [("_id", ",".join(ids))]) if ids else []
+    found = dict(await _found(context, user, language, [("_id", ",".join(ids))])) if ids else {}
+    return [(id, found[id]) for id in ids if id in found]
 
 
 async def named(context: Context, user: User, language: str, text: str) -> list[tuple[str, str]]:
