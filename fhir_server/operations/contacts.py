@@ -60,8 +60,8 @@ def _points(patient: facts.Resource, system: str, on: date) -> Iterator[str]:
         for point in patient.get("telecom", ())
         if point.get("system") == system and point.get("use") != "old" and _lasts(point.get("period", {}), on)
     ]
-    in_use.sort(key=lambda point: point.get("rank") or len(in_use) + 1)
-    yield from (point["value"] for point in in_use if point.get("value"))
+    ranked = sorted(in_use, key=lambda point: (point.get("rank") is None, point.get("rank", 0)))
+    yield from (point["value"] for point in ranked if point.get("value"))
 
 
 def _lasts(period: dict[str, str], on: date) -> bool:
