@@ -6,6 +6,7 @@ What each file in data/ was written from stands in SOURCES.md.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from json import loads
@@ -35,7 +36,7 @@ def code_systems() -> dict[str, CodeSystem]:
 def value_sets() -> dict[str, ValueSet]:
     """Our own value sets, and others' that are too small or too widely bound to be without, by URL."""
     return {
-        url: value_set.of_resource({**entry, "url": url, "version": VERSION, "compose": entry})
+        url: replace(value_set.of_resource({**entry, "url": url, "version": VERSION, "compose": entry}), resource=None)
         for url, entry in _read("value_sets").items()
     }
 

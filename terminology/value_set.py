@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/valueset.html#compositions
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -59,6 +59,8 @@ class ValueSet:
     exclude: tuple[Part, ...] = ()
     title: str = ""
     inactive: bool = True
+    resource: Mapping[str, Any] | None = field(default=None, compare=False)
+    """The resource it was read from, if it was."""
 
     @property
     def canonical(self) -> str:
@@ -93,6 +95,7 @@ def of_resource(resource: Mapping[str, Any]) -> ValueSet:
         include=tuple(include),
         exclude=tuple(exclude),
         inactive=(compose or {}).get("inactive", True),
+        resource=resource,
     )
 
 

@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/R4/search.html#chaining
 
-A Link (Chain, Has or Listed) cannot be answered by a resource's own index entries: interactions/search.py follows
+A Link (Chain, Has, Listed, Coded) cannot be answered by a resource's own index entries: interactions/search.py follows
 it first and puts the condition it comes to in its place. The store only ever sees conditions.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from fhir_server.fhir import coded
+from fhir_server.fhir.coded import Coded
 from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Any, Condition, Ids, Keys, Not, Range, Updated
 from fhir_server.fhir.escapes import split, unescape
 from fhir_server.fhir.filters import condition, wrong_value
@@ -95,7 +97,7 @@ class Listed:
         return Ids(tuple(dict.fromkeys(found)))
 
 
-Link = Chain | Has | Listed
+Link = Chain | Has | Listed | Coded
 
 
 def filter(type: str, name: str, value: str, base: str = "", depth: int = DEPTH) -> Condition | Link:
@@ -114,6 +116,8 @@ def filter(type: str, name: str, value: str, base: str = "", depth: int = DEPTH)
         raise UnknownParameterError(type, code)
     if dot:
         return _chain(type, name, parameter, modifier, rest, value, base, depth)
+    if parameter.type == "token" and modifier in coded.MODIFIERS:
+        return coded.coded(parameter, modifier, value)
     return condition(parameter, modifier, value, base)
 
 
@@ -139,7 +143,8 @@ def criteria(type: str, query: str, base: str = "") -> Criteria:
     asked_for = pairs(query.lstrip("?"))
     found = join(type, (filter(type, name, value, base) for name, value in asked_for))
     asked = found.where.inner if isinstance(found.where, All) else (found.where,)
-    if not found.links and not any(_selects(part) for part in asked):
+    links = [link for link in found.links if not (isinstance(link, Coded) and link.modifier == "not-in")]
+    if not links and not any(_selects(part) for part in asked):
         text = "The condition names nothing a resource must be; it could mean every resource."
         raise refuse(400, "invalid", "unselective-criteria", text, *(name for name, _ in asked_for))
     return found

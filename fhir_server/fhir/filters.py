@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from typing import get_args
 
-from fhir_server.fhir import composites, dates, numbers, references, strings, tokens
+from fhir_server.fhir import coded, composites, dates, numbers, references, strings, tokens
 from fhir_server.fhir.condition import (
+    EVERYTHING,
     NOTHING,
     SEPARATOR,
     Any,
@@ -39,10 +40,9 @@ MODIFIERS: dict[str, frozenset[str]] = {
     "quantity": frozenset({"missing"}),
     "composite": frozenset({"missing"}),
 }
-"""Modifiers by parameter type; a reference also takes the name of a type."""
+"""Modifiers by parameter type. A reference also takes the name of a type, a token those of coded.py."""
 
 _PREFIXES: frozenset[str] = frozenset(get_args(Test))
-_NOT_SERVED = frozenset({"in", "not-in", "above", "below"})
 
 
 def condition(parameter: Parameter, modifier: str, value: str, base: str = "") -> Condition:
@@ -79,7 +79,7 @@ def _check(parameter: Parameter, modifier: str) -> None:
         return
     if parameter.type == "reference" and modifier in RESOURCE_TYPES:
         return
-    if modifier in _NOT_SERVED and parameter.type in ("token", "reference"):
+    if parameter.type == "reference" and modifier in coded.MODIFIERS:
         text = f"The modifier {modifier} of the search parameter {name} is not supported."
         raise refuse(400, "not-supported", "not-supported", text, f"{name}:{modifier}")
     text = f"The search parameter {name} has the type {parameter.type}, which knows no modifier {modifier}."
@@ -103,6 +103,8 @@ def _any(conditions: Iterable[Condition]) -> Condition:
 
 
 def _id(parameter: Parameter, modifier: str, value: str) -> Condition:
+    if modifier == "missing":
+        return _never_missing(parameter, value)
     if modifier not in ("", "not"):
         raise refuse(400, "invalid", "invalid-modifier", f"_id knows no modifier {modifier}.", f"_id:{modifier}")
     ids = tuple(dict.fromkeys(unescape(part) for part in split(value, ",")))
@@ -113,11 +115,17 @@ def _id(parameter: Parameter, modifier: str, value: str) -> Condition:
 
 
 def _updated(parameter: Parameter, modifier: str, value: str) -> Condition:
+    if modifier == "missing":
+        return _never_missing(parameter, value)
     if modifier:
         text = f"_lastUpdated knows no modifier {modifier}."
         raise refuse(400, "invalid", "invalid-modifier", text, f"_lastUpdated:{modifier}")
     test, interval = _interval(parameter.name, value)
     return Updated(test, dates.microseconds(interval.lo), dates.microseconds(interval.hi))
+
+
+def _never_missing(parameter: Parameter, value: str) -> Condition:
+    return NOTHING if isinstance(_missing(parameter, value), Not) else EVERYTHING
 
 
 def _missing(parameter: Parameter, value: str) -> Condition:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import compartments, json, lists, query, subset
+from fhir_server.fhir.coded import Coded
 from fhir_server.fhir.condition import NOTHING, All, Condition
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.query import Criteria, Has, Link, Listed, SearchRequest
-from fhir_server.interactions import answers, includes, paging
+from fhir_server.interactions import answers, coded, includes, paging
 from fhir_server.interactions.incoming import known_type
 from fhir_server.interactions.reply import Reply, narrowed
 from fhir_server.store.records import Page, Selection, SortKey, Stored
@@ -95,6 +96,8 @@ async def _resolve_link(context: Context, caller: Caller, predicate: Predicate, 
         permitted(predicate, "s", link.inner.type)
         where = await resolve(context, caller, predicate, link.inner)
         return link.condition(await context.store.keys(caller, predicate, link.inner.type, where, link.prefix))
+    if isinstance(link, Coded):
+        return await coded.resolve(context, caller, predicate, link)
     if isinstance(link, Listed):
         return link.condition(await _entries(context, caller, predicate, link))
     found: list[str] = []

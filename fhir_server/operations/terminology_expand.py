@@ -116,11 +116,11 @@ def _imported(held: Terminology, chosen: ValueSet) -> Iterator[str]:
 def _about(call: Call, resource: Resource | None, chosen: ValueSet) -> dict[str, Any]:
     """The value set that is expanded, with its definition where that is wanted."""
     defined = bool(call.arguments.one("includeDefinition"))
-    about = resource or (published.value_set(chosen) if defined else published.about(chosen))
+    about = resource or chosen.resource or (published.value_set(chosen) if defined else published.about(chosen))
     answer: dict[str, Any] = {"resourceType": "ValueSet"}
     if call.id is not None:
         answer["id"] = call.id
-    answer |= {name: about[name] for name in _METADATA if name in about}
+    answer |= {"status": "active"} | {name: about[name] for name in _METADATA if name in about}
     if defined and "compose" in about:
         answer["compose"] = about["compose"]
     return answer
