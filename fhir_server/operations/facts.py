@@ -58,8 +58,8 @@ def read(record: Record, as_of: date) -> Facts:
     answered = list(_answered(record))
     facts = [
         *_birth_date(record.patient, answered),
-        *_address(record.patient),
         *(fact for fact in answered if fact.name != BIRTH_DATE),
+        *_address(record.patient),
         *_attested(record, as_of),
     ]
     declined = consent_given(record.consents, "decline-vaccine", as_of)

@@ -105,11 +105,23 @@ async def test_doses_and_a_refusal_and_a_corrected_dose(client: httpx.AsyncClien
             "occurrenceDateTime": day,
         }
         doses.append((await client.post("Immunization", json=dose)).json())
-    assert (await ask(client, person, "2021-02-04"))["status"] == "eligible"
-    assert (await ask(client, person, "2021-02-05"))["status"] == "complete"
+    between = await ask(client, person, "2021-02-04")
+    assert (between["status"], between["doseFrom"]) == ("eligible", "2021-02-05")
+    assert between["nextDose"] == {"earliest": "2021-02-05", "recommended": "2021-02-05", "pastDue": "2021-02-25"}
+    assert between["reason"][-1]["text"] == "Your next dose can be given from February 5, 2021 on, not earlier."
+    done = await ask(client, person, "2021-02-05")
+    assert (done["status"], "nextDose" in done, "group" in done) == ("complete", False, False)
     doses[1]["status"] = "entered-in-error"
     await client.put(f"Immunization/{doses[1]['id']}", json=doses[1])
-    assert (await ask(client, person, "2021-02-05"))["status"] == "eligible"
+    again = await ask(client, person, "2021-02-10")
+    assert (again["status"], again["nextDose"]["earliest"], again["doseFrom"]) == (
+        "eligible",
+        "2021-02-05",
+        "2021-02-10",
+    )
+    # The first dose was given a week later than it says.
+    await client.put(f"Immunization/{doses[0]['id']}", json=doses[0] | {"occurrenceDateTime": "2021-01-22"})
+    assert (await ask(client, person, "2021-02-10"))["nextDose"]["earliest"] == "2021-02-12"
 
 
 async def test_who_declines_is_opted_out_until_they_change_their_mind(client: httpx.AsyncClient) -> None:
@@ -128,6 +140,72 @@ async def test_who_declines_is_opted_out_until_they_change_their_mind(client: ht
     assert (found["status"], found["reason"][0]["code"]) == ("opted-out", "declined")
     await client.put(f"Consent/{stored['id']}", json=stored | {"status": "inactive"})
     assert (await ask(client, person, "2021-01-20"))["status"] == "eligible"
+
+
+async def test_an_allergy_speaks_against_it_whatever_the_phase(client: httpx.AsyncClient) -> None:
+    person = await patient(client, "1950-01-01")
+    allergy = {
+        "resourceType": "AllergyIntolerance",
+        "clinicalStatus": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+            ]
+        },
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "208"}]},
+        "patient": {"reference": person},
+        "onsetDateTime": "2021-01-15",
+    }
+    assert (await client.post("AllergyIntolerance", json=allergy)).status_code == 201
+    found = await ask(client, person, "2021-01-20")
+    assert (found["status"], found["reason"][0]["code"]) == ("not-eligible", "contraindicated")
+    assert "nextDose" not in found
+    assert "doseFrom" not in found
+    assert ("phase-open", True) in [(reason["code"], reason.get("met")) for reason in found["reason"]]
+
+
+async def test_who_has_died_is_asked_nothing(client: httpx.AsyncClient) -> None:
+    person = {"resourceType": "Patient", "birthDate": "1950-01-01", "deceasedDateTime": "2021-01-16"}
+    address = f"Patient/{(await client.post('Patient', json=person)).json()['id']}"
+    assert (await ask(client, address, "2021-01-15"))["status"] == "eligible"
+    found = await ask(client, address, "2021-01-16")
+    assert (found["status"], found["missing"], found["reason"][0]["code"]) == ("not-eligible", [], "deceased")
+
+
+async def test_a_county_opens_alone_and_closes_again(client: httpx.AsyncClient) -> None:
+    """The county where people live, from their record or as they write it; where they work, as an employer says."""
+    own = (await client.get("Group/nc-2021-01-group-2")).json() | {"id": "test-county-plan"}
+    for identifier in own["identifier"]:
+        if identifier["system"] != vocabulary.PHASE_VERSION:
+            identifier["value"] = "test-county-plan"
+    home = {
+        "code": {"coding": [{"system": vocabulary.CRITERION, "code": "county"}]},
+        "valueCodeableConcept": {"coding": [{"system": vocabulary.COUNTY, "code": "37063"}]},
+        "exclude": False,
+        "period": {"start": "2021-01-14", "end": "2021-01-31"},
+    }
+    own["characteristic"] = [home]
+    assert (await client.put("Group/test-county-plan", json=own)).status_code == 201
+    person = await patient(client)
+    unknown = await ask(client, person, "2021-01-20", policy="test-county-plan")
+    assert (unknown["status"], unknown["missing"]) == (
+        "needs-info",
+        [{"linkId": "county", "text": "In which county do you live?"}],
+    )
+    answer = response(person) | {"item": [{"linkId": "county", "answer": [{"valueString": "Durham county"}]}]}
+    await client.post("QuestionnaireResponse", json=answer)
+    found = await ask(client, person, "2021-01-20", policy="test-county-plan")
+    assert (found["status"], found["reason"][-1]["text"]) == (
+        "eligible",
+        "The county where you live is one that counts: Durham.",
+    )
+    closed = await ask(client, person, "2021-02-01", policy="test-county-plan", language="es")
+    assert (closed["status"], closed["reason"][0]["code"]) == ("not-eligible", "phase-closed")
+    assert closed["reason"][0]["text"].endswith("se cerró el 31 de enero de 2021.")
+    home["code"]["coding"][0]["code"] = "work-county"
+    await client.put("Group/test-county-plan", json=own)
+    at_work = await ask(client, person, "2021-01-20", policy="test-county-plan")
+    assert (at_work["status"], at_work["group"]["reference"]) == ("needs-info", "Group/test-county-plan/_history/2")
+    await client.delete("Group/test-county-plan")
 
 
 async def test_policies_by_name_and_date(client: httpx.AsyncClient) -> None:
@@ -208,11 +286,39 @@ async def test_answers_with_the_request_on_an_instance(client: httpx.AsyncClient
         ({"policy": "nc-2099"}, 400, "unknown-policy"),
         ({"jurisdiction": "US-SC"}, 400, "unknown-jurisdiction"),
         ({"when": "2021-01-01"}, 400, "unknown-parameter"),
+        ({"asOf": "2021-02-30"}, 400, "invalid-value"),
+        ({"asOf": "'; drop table"}, 400, "invalid-value"),
+        ({"asOf": ""}, 400, "invalid-value"),
     ],
 )
 async def test_bad_input(client: httpx.AsyncClient, query: dict[str, str], status: int, code: str) -> None:
     answer = await client.get(f"{await patient(client)}/$vaccine-eligibility", params=query)
     assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1900-02-28", "2100-03-01", "9999-12-31"])
+async def test_any_day_of_the_calendar_has_an_answer(client: httpx.AsyncClient, day: str) -> None:
+    for born in ("1956-02-29", "1956-02", "1956", None):
+        person = await patient(client, born)
+        found = await ask(client, person, day)
+        assert found["status"] in ("eligible", "not-yet", "not-eligible", "needs-info")
+        assert found["reason"]
+
+
+async def test_a_policy_of_elsewhere_says_why_it_does_not_apply(client: httpx.AsyncClient) -> None:
+    """Both are known, but not together."""
+    own = (await client.get("Group/nc-2021-01-group-2")).json() | {"id": "test-elsewhere"}
+    own["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] = "US-VA"
+    for identifier in own["identifier"]:
+        if identifier["system"] != vocabulary.PHASE_VERSION:
+            identifier["value"] = "test-elsewhere"
+    await client.put("Group/test-elsewhere", json=own)
+    person = await patient(client, "1950-01-01")
+    there = await ask(client, person, "2021-01-20", jurisdiction="US-VA")
+    assert (there["status"], there["jurisdiction"]) == ("eligible", "US-VA")
+    neither = await ask(client, person, "2021-01-20", jurisdiction="US-VA", policy="nc-2021-01")
+    assert (neither["status"], neither["reason"][0]["code"]) == ("not-eligible", "no-policy")
+    await client.delete("Group/test-elsewhere")
 
 
 async def test_unknown_patients_and_patients_given_twice(client: httpx.AsyncClient) -> None:

@@ -222,3 +222,54 @@ def test_opting_out(change: dict[str, Any], declined: bool) -> None:
     }
     expected = Source("self", "Consent/c", date(2021, 1, 15)) if declined else None
     assert read(consents=[consent | change]).declined == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Durham", "37063"),
+        ("durham county", "37063"),
+        ("County of Durham", "37063"),
+        ("condado de Durham", "37063"),
+        ("Durham County, NC", "37063"),
+        (" New Hanover ", "37129"),
+        ("37063", "37063"),
+        ("Durhm", None),
+        ("", None),
+    ],
+)
+def test_counties_as_people_write_them(text: str, code: str | None) -> None:
+    expected = None if code is None else frozenset({code})
+    answered = {"linkId": "work-county", "answer": [{"valueString": text}]}
+    given = {"resourceType": "QuestionnaireResponse", "status": "completed", "item": [answered]}
+    known = read(
+        patient=PATIENT | {"address": [{"use": "old", "district": "Wake"}, {"district": text}]}, answers=[given]
+    )
+    assert (value(known, "county"), value(known, "work-county")) == (expected, expected)
+
+
+def test_what_the_person_answers_stands_before_the_record() -> None:
+    answered = {"linkId": "county", "answer": [{"valueCoding": {"system": vocabulary.COUNTY, "code": "37183"}}]}
+    given = {"resourceType": "QuestionnaireResponse", "status": "completed", "item": [answered]}
+    known = read(patient=PATIENT | {"address": [{"district": "Durham"}]}, answers=[given])
+    assert [fact.source.attester for fact in known.about("county")] == ["self", "record"]
+
+
+@pytest.mark.parametrize(
+    ("patient", "source"),
+    [
+        ({}, None),
+        ({"deceasedBoolean": False}, None),
+        ({"deceasedBoolean": True}, Source("record", "Patient/p")),
+        ({"deceasedDateTime": "2021-02-28T10:00:00-05:00"}, Source("record", "Patient/p", date(2021, 2, 28))),
+        ({"deceasedDateTime": "2021-03-02"}, None),
+        ({"deceasedDateTime": "2021"}, Source("record", "Patient/p")),
+    ],
+)
+def test_deceased(patient: dict[str, Any], source: Source | None) -> None:
+    assert read(patient=PATIENT | patient).deceased == source
+
+
+def test_the_record_says_since_when() -> None:
+    known = read(patient=PATIENT | {"meta": {"lastUpdated": "2021-01-05T10:00:00Z"}})
+    assert known.about("birth-date")[0].source == Source("record", "Patient/p", date(2021, 1, 5))
