@@ -16,7 +16,7 @@ from fhir_server.fhir import subset
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.params import parameters
 from fhir_server.guides import supported
-from fhir_server.interactions import patches
+from fhir_server.interactions import patches, terminology_capabilities
 from fhir_server.interactions.reply import Reply
 from profiles.definitions import RESOURCE_TYPES
 
@@ -47,11 +47,13 @@ def metadata(settings: Settings, offered: Iterable[Offered], pairs: Sequence[tup
     if len(modes) > 1:
         raise refuse(400, "invalid", "repeated-parameter", "mode may be given once.", "mode")
     mode = modes[0] if modes else "full"
-    if mode not in ("full", "normative"):
-        text = f"mode={mode[:200]} is not served: it is full or normative."
+    if mode not in ("full", "normative", "terminology"):
+        text = f"mode={mode[:200]} is not served: it is full, normative or terminology."
         raise refuse(400, "not-supported", "invalid-value", text, "mode")
-    reply = statement(settings, offered)
-    wanted = subset.asked("CapabilityStatement", [pair for pair in pairs if pair[0] != "mode"])
+    is_terminology = mode == "terminology"
+    reply = terminology_capabilities.statement(settings, RELEASED) if is_terminology else statement(settings, offered)
+    described = "TerminologyCapabilities" if is_terminology else "CapabilityStatement"
+    wanted = subset.asked(described, [pair for pair in pairs if pair[0] != "mode"])
     return reply if wanted is None or reply.body is None else replace(reply, body=wanted(reply.body))
 
 
