@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from profiles import bound, invariants
 from profiles.constraints import Constraint, constraint
-from profiles.definitions import PRIMITIVE_TYPES, TYPES, children, extensible
+from profiles.definitions import PRIMITIVE_TYPES, RESOURCE_TYPES, TYPES, children, extensible
 from profiles.definitions import invariants as stated
 from profiles.guides import R4
 from profiles.problem import LIMIT, Problem, Problems, joined, under
@@ -38,6 +38,8 @@ class Step(NamedTuple):
     constraints: tuple[Constraint, ...]
     own: str
     """The element's path in the definition that states it: `Patient.name`, `HumanName.family`."""
+    in_resource: bool
+    """Whether that definition is a resource's."""
 
 
 def problems(resource: dict[str, Any], world: World, check: ExtensionCheck) -> Problems:
@@ -69,7 +71,16 @@ def _step(path: str, name: str) -> Step:
     if leads is not None:
         rules = tuple(dict.fromkeys((*rules, *(c for each in ancestry(leads) for c in _constraints(each)))))
     kind = "extension" if type_name == "Extension" else "resource" if type_name == "Resource" else "value"
-    return Step(element.name, type_name, kind, leads, extensible(path).get(element.name), rules, at)
+    return Step(
+        element.name,
+        type_name,
+        kind,
+        leads,
+        extensible(path).get(element.name),
+        rules,
+        at,
+        path.partition(".")[0] in RESOURCE_TYPES,
+    )
 
 
 @cache
@@ -131,7 +142,8 @@ class _Walk:
         found: Problems = None
         if step.path is not None and (len(value) > 1 or "extension" in value or "coding" in value):
             found = self.children(value, step.path, (trail, step.name, step.path))
-        if step.value_set is not None:
+        if step.value_set is not None and (self.world.near == R4 or not step.in_resource):
+            # A profile's snapshot has the bindings of a resource's own elements, as they are or changed.
             found = joined(found, bound.problems("extensible", step.value_set, value, "", self.world))
         for each in step.constraints:
             found = joined(found, self.held(each, value, step.own, ""))

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from profiles.definitions import TYPES, Element, child, elements, extensible, invariants
+from profiles.definitions import RESOURCE_TYPES, TYPES, Element, child, elements, extensible, invariants
 
 Table = dict[str, Any]
 
@@ -188,7 +188,10 @@ def _binding(binding: Mapping[str, Any], element: Mapping[str, Any], base: Eleme
     if not url:
         return
     parent = str(element.get("base", {}).get("path", element["path"])).rpartition(".")[0]
-    known = {("required", base.value_set), ("extensible", extensible(parent).get(base.name))}
+    known = {("required", base.value_set)}
+    if parent.partition(".")[0] not in RESOURCE_TYPES:
+        # The binding of a resource's own element takes the place of R4's: it is kept even where it is the same.
+        known.add(("extensible", extensible(parent).get(base.name)))
     if strength in ("required", "extensible") and (strength, url) not in known:
         yield "binding", [strength, url]
     for extension in binding.get("extension", ()):
