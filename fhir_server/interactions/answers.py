@@ -49,8 +49,7 @@ def of_failure(error: FhirError) -> bundle.Entry:
 
 def _version(base: str, row: Stored) -> bundle.Entry:
     address = f"{row.type}/{row.id}"
-    created = row.version == 1
-    status = 204 if row.raw is None else 201 if created else 200
+    status = 204 if row.raw is None else 201 if row.created else 200
     return bundle.Entry(
         row.raw,
         f"{base}/{address}",

@@ -8,9 +8,10 @@ Superseded version or tombstone, in the history twin:
     {_id: "id/version", rid: id, vid, lu, m, raw, tk, st, rk, d, pt, org, lb, ix}
 `so` has {a, z}, lowest and highest, and only {a} where they are the same; `vid` version, `lu` microseconds since 1970
 (UTC), `h` 32-bit hash of the id (it never changes, so windows of it walk a whole type and lose or double no row),
-`m` the HTTP method, `raw` the answer's bytes (null in a tombstone). A tombstone keeps the index entries of what it
-deleted, so the access predicate decides on it, too. `ix` is the edition of the rules these entries were made by
-(fhir/edition.py); documents of another edition are indexed again (reindex.py).
+`m` the HTTP method, `new` true where a version after the first was created anew, `raw` the answer's bytes (null in a
+tombstone). A tombstone keeps the index entries of what it deleted, so the access predicate decides on it, too. `ix` is
+the edition of the rules these entries were made by (fhir/edition.py); documents of another edition are indexed again
+(reindex.py).
 """
 
 from hashlib import blake2b
@@ -20,7 +21,7 @@ from fhir_server.fhir.index import Entries
 from fhir_server.store.driver import Document
 from fhir_server.store.records import Stored
 
-RAW = {"raw": 1, "vid": 1, "lu": 1, "m": 1}
+RAW = {"raw": 1, "vid": 1, "lu": 1, "m": 1, "new": 1}
 """The projection of what a Stored is made from."""
 
 HASHES = 1 << 32
@@ -48,8 +49,14 @@ def current(stored: Stored, entries: Entries) -> Document:
         "h": hash_of(stored.id),
         "m": stored.method,
         "raw": stored.raw,
+        **_again(stored),
         **indexed(entries),
     }
+
+
+def _again(stored: Stored) -> Document:
+    """What tells a version that was created anew after a deletion; of a first one its number does."""
+    return {"new": True} if stored.created and stored.version > 1 else {}
 
 
 def indexed(entries: Entries) -> Document:
@@ -62,13 +69,14 @@ def superseded(document: Document) -> Document:
     """The history document of a current one."""
     kept = {name: document[name] for name in ("vid", "lu", "m", "raw", *_ENTRIES)}
     key = version_key(document["_id"], document["vid"])
-    return {"_id": key, "rid": document["_id"], **kept, "ix": document.get("ix", 0)}
+    again = {"new": True} if document.get("new") else {}
+    return {"_id": key, "rid": document["_id"], **kept, **again, "ix": document.get("ix", 0)}
 
 
 def tombstone(document: Document, version: int, updated: int) -> Document:
     """The history document that says: deleted as of `version`."""
     return {
-        **superseded(document),
+        **{name: value for name, value in superseded(document).items() if name != "new"},
         "_id": version_key(document["_id"], version),
         "vid": version,
         "lu": updated,
@@ -92,4 +100,5 @@ def stored(resource_type: str, document: Document) -> Stored:
         int(document["lu"]),
         document["raw"],
         document["m"],
+        document["vid"] == 1 or bool(document.get("new")),
     )

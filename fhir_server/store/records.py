@@ -19,7 +19,7 @@ Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One version of a resource. `raw` is the exact answer body, compact JSON with id and meta stamped; None when
-    this version is a deletion. `updated` is in microseconds since 1970, UTC."""
+    this version is a deletion. `updated` is in microseconds since 1970, UTC; `created`: nothing was there before."""
 
     type: str
     id: str
@@ -27,6 +27,7 @@ class Stored:
     updated: int
     raw: bytes | None
     method: Method = "PUT"
+    created: bool = False
 
 
 @dataclass(frozen=True, slots=True)

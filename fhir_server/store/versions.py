@@ -190,7 +190,7 @@ class Versions:
         if len(raw) > LARGEST:
             text = f"A resource of {len(raw):,} bytes is too large; {LARGEST:,} are possible."
             raise refuse(413, "too-long", "resource-too-large", text, write.type)
-        version = Stored(write.type, write.id, number, self.updated, raw, method)
+        version = Stored(write.type, write.id, number, self.updated, raw, method, created=old is None)
         self._change(version)
         return version
 

@@ -40,7 +40,7 @@ async def test_of_an_instance(client: httpx.AsyncClient) -> None:
     bundle = answer.json()
     assert (bundle["type"], bundle["total"]) == ("history", 4)
     assert versions(bundle) == [
-        ("PUT", "Patient/history-1/4", "200 OK"),
+        ("PUT", "Patient/history-1/4", "201 Created"),
         ("DELETE", "Patient/history-1/3", "204 No Content"),
         ("PUT", "Patient/history-1/2", "200 OK"),
         ("PUT", "Patient/history-1/1", "201 Created"),
