@@ -30,7 +30,8 @@ def _is_best(one: Outlook, chosen: Sequence[Outlook]) -> bool:
 
 def _prioritized(group: Sequence[Outlook], person: Person, day: int) -> Outlook:
     candidates = [one for one in group if one.status != "contraindicated"] or list(group)
-    default = [one for one in group if one.series.default]
+    # A default that is contraindicated stands for nobody while another series can be given.
+    default = [one for one in candidates if one.series.default]
     scorable = [one for one in candidates if _is_scorable(one, group, bool(default), person)]
     if not scorable:
         return default[0] if default else _first(candidates)

@@ -12,6 +12,8 @@ NDC = "http://hl7.org/fhir/sid/ndc"
 SNOMED = "http://snomed.info/sct"
 CDSI = "https://fhir-server.example/fhir/CodeSystem/cdsi-observation"
 STATUS = "http://terminology.hl7.org/CodeSystem/immunization-recommendation-status"
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+ENDED = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]}
 EARLIEST, DUE, OVERDUE = "30981-5", "30980-7", "59778-1"
 
 
@@ -189,9 +191,9 @@ async def test_immunocompromise_brings_the_schedule_for_people_at_risk(client: h
 @pytest.mark.parametrize(
     "said",
     [
-        condition("313039003", verificationStatus={"coding": [{"code": "refuted"}]}),
-        condition("86553008", clinicalStatus={"coding": [{"code": "resolved"}]}),
-        condition("86553008", abatementDateTime="2024-12-01"),
+        condition("313039003", verificationStatus={"coding": [{"system": VERIFICATION, "code": "refuted"}]}),
+        condition("86553008", clinicalStatus=ENDED),
+        condition("86553008", clinicalStatus=ENDED, abatementDateTime="2024-12-01"),
         condition("22298006"),
     ],
 )
