@@ -58,6 +58,13 @@ def components() -> dict[str, Any]:
                 for name, says in HEADERS.items()
             },
         },
+        "securitySchemes": {
+            "smart": {
+                "type": "openIdConnect",
+                "description": "SMART App Launch and backend services; not asked for under `--dev`.",
+                "openIdConnectUrl": "/fhir/.well-known/openid-configuration",
+            }
+        },
         "headers": {
             "ETag": {"description": 'The version\'s tag: `W/"2"`.', "schema": text},
             "Last-Modified": {"description": "When the version was stored.", "schema": text},

@@ -18,17 +18,18 @@ PAGE = paging.PARAMETER
 
 Schema = Literal["Resource", "Bundle", "Parameters", "CapabilityStatement", "OperationOutcome", "JSONPatch"]
 
-Tag = Literal["Resources", "Search", "History", "Many at once", "Operations", "Server", "Cards"]
+Tag = Literal["Resources", "Search", "History", "Many at once", "Operations", "Server", "Access", "Cards"]
 """The groups of the document, in their order."""
 
-ALWAYS = (400, 406, 414, 431, 500, 503)
+ALWAYS = (400, 401, 403, 406, 414, 431, 500, 503)
 """Statuses with which any address of the API may refuse."""
 _BODY = (408, 413, 415)
-_WRITE = (*_BODY, 403, 409, 412, 422)
+_WRITE = (*_BODY, 409, 412, 422)
 
 REFUSALS: Mapping[int, str] = {
     400: "The request is malformed, or a parameter is unknown or wrong; `expression` names it.",
-    403: "The write would move a resource out of what the caller may see.",
+    401: "The access token is missing, unknown or over; `WWW-Authenticate` says how to go on.",
+    403: "The caller's role or the token's scopes do not reach so far.",
     404: "There is no such type, resource, version, operation or address.",
     406: "No format that the client takes is spoken here, or what was read cannot be written in XML.",
     408: "The body did not arrive in time.",
@@ -55,7 +56,7 @@ PARAMETERS: Mapping[str, str] = {
     "_total": "Whether to count all matches: `none`, `estimate`, `accurate`.",
     "_include": "Also what the matches refer to: `Immunization:patient`.",
     "_revinclude": "Also what refers to the matches: `Provenance:target`.",
-    "mode": "What is described: `full` or `normative`.",
+    "mode": "What is described: `full`, `normative` or `terminology`.",
     "_type": "Only these types, separated by commas.",
     "_since": "Only versions stored at this instant or later.",
     "_at": "Only versions current at some time in this period.",
@@ -79,6 +80,8 @@ _SUBSET = ("_summary", "_elements")
 _VERSION = ("ETag", "Last-Modified")
 _JSON = ("application/json",)
 _JOSE = ("application/jose",)
+_HTML = ("text/html",)
+_SMART = "https://hl7.org/fhir/smart-app-launch/"
 _LINKS = "https://hl7.org/fhir/uv/smart-health-cards-and-links/links-specification.html"
 _CARD = ("text/html", "image/png", "image/svg+xml", "application/pdf", "application/smart-health-card")
 
@@ -108,6 +111,7 @@ class Interaction:
     tag: Tag = "Resources"
 
 
+_FORM: Mapping[str, Schema | None] = {FORM: None}
 _RESOURCE: Mapping[str, Schema | None] = dict.fromkeys(FHIR, "Resource")
 _PATCH: Mapping[str, Schema | None] = {each: "JSONPatch" if each == JSON_PATCH else "Parameters" for each in FORMATS}
 _FOUND = {200: "A page of what was found."}
@@ -264,6 +268,65 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
         "link-file", "A file of a manifest", _LINKS,
         {200: "The encrypted file."}, None, _JOSE, refuses=(404, 503), query=("ticket",), tag="Cards",
     ),
+    **{
+        ("GET", f"/fhir/.well-known/{name}"): Interaction(
+            name, f"Where the authorization server is, and what it can do ({name})", _SMART + "conformance.html",
+            {200: "The metadata."}, None, _JSON, refuses=(503,), tag="Access",
+        )
+        for name in ("smart-configuration", "openid-configuration")
+    },
+    **{
+        (method, "/oauth/authorize"): Interaction(
+            f"authorize-{method.lower()}", "Ask a user for access: pages to log in and to agree",
+            _SMART + "app-launch.html#obtain-authorization-code",
+            {200: "A page.", 302: "Back to the app, with a `code` or an `error`."}, None, _HTML,
+            refuses=(), takes=_FORM if method == "POST" else {}, tag="Access",
+        )
+        for method in ("GET", "POST")
+    },
+    **{
+        ("POST", f"/oauth/{name}"): Interaction(
+            name, summary, "", {200: "The next page.", 302: "Back to the app.", 303: "On to the next page."}, None,
+            _HTML, refuses=(), takes=_FORM, tag="Access",
+        )
+        for name, summary in (
+            ("login", "What the login page sends"), ("consent", "What the consent page sends"),
+            ("logout", "End the browser's session"),
+        )
+    },
+    **{
+        ("POST", f"/oauth/{name}"): Interaction(
+            name, summary, spec, {200: "A JSON object.", 400: "`error` and `error_description` say what is wrong.",
+            401: "The client did not prove who it is."}, None, _JSON, refuses=(408, 413, 429, 503), takes=_FORM,
+            tag="Access",
+        )
+        for name, summary, spec in (
+            ("token", "A code, a refresh token or a client's proof for an access token",
+             _SMART + "app-launch.html#obtain-access-token"),
+            ("revoke", "End a token before its time", "https://www.rfc-editor.org/rfc/rfc7009"),
+            ("introspect", "What a token is good for", _SMART + "token-introspection.html"),
+        )
+    },
+    ("POST", "/oauth/launch"): Interaction(
+        "launch", "Start an app with a patient in view: `{client, patient, encounter, user, intent}`",
+        _SMART + "app-launch.html#launch-app-ehr-launch", {201: "`launch`, and the address to open."}, None, _JSON,
+        refuses=(400, 401, 403, 404, 408, 413, 503), takes={"application/json": None}, tag="Access",
+    ),
+    ("GET", "/oauth/jwks.json"): Interaction(
+        "token-keys", "The public keys that sign id_tokens", "https://www.rfc-editor.org/rfc/rfc7517#section-5",
+        {200: "The key set."}, None, _JSON, refuses=(), tag="Access",
+    ),
+    **{
+        (method, f"/account/{name}"): Interaction(
+            f"account-{name}-{method.lower()}", summary, "", {200: "A page."}, None, _HTML, refuses=(),
+            takes=_FORM if method == "POST" else {}, tag="Access",
+        )
+        for name, summary in (
+            ("password", "Set a password with a one-time code"),
+            ("recovery", "Give a patient a one-time code; for providers"),
+        )
+        for method in ("GET", "POST")
+    },
     ("GET", "/livez"): Interaction(
         "livez", "Whether the process answers", "", {200: "It does."}, None, _JSON, refuses=(), tag="Server",
     ),

@@ -70,12 +70,13 @@ def document(routes: Iterable[BaseRoute], registry: Registry, origin: str) -> di
         "servers": [{"url": origin}],
         "tags": [{"name": name} for name in get_args(Tag)],
         "paths": paths,
+        "security": [{"smart": []}],
         "components": components(),
     }
 
 
 def _described(path: str, interaction: Interaction) -> dict[str, Any]:
-    is_api = path.startswith("/fhir")
+    is_api = path.startswith("/fhir") and ".well-known" not in path
     found: dict[str, Any] = {
         "operationId": interaction.id,
         "summary": interaction.summary,
@@ -91,6 +92,8 @@ def _described(path: str, interaction: Interaction) -> dict[str, Any]:
             **_refusals(interaction.refuses, is_api),
         },
     }
+    if not is_api or path == "/fhir/metadata":
+        found["security"] = []
     if interaction.spec:
         url = interaction.spec if interaction.spec.startswith("https:") else SPECIFICATION + interaction.spec
         found["externalDocs"] = {"url": url}
