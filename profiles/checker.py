@@ -22,7 +22,9 @@ from profiles.slicing import slice_of
 from profiles.snapshot import BASE
 from profiles.world import CodeAllowed, World
 
-__all__ = ["CodeAllowed", "Library", "check", "profile_issues"]
+__all__ = ["CodeAllowed", "Library", "check", "is_judgeable", "profile_issues"]
+
+_SHAPELESS = ("structure", "too-costly")
 
 
 def check(
@@ -43,10 +45,21 @@ def check(
     if profile is None:
         raise KeyError(url)
     issues = structure.check(resource)
-    if any(issue.severity == "error" for issue in issues):
-        # What is not R4 cannot be judged further: one broken shape would show again in every rule about it.
+    if not is_judgeable(issues):
         return issues
     return issues + profile_issues(resource, [profile], library, code_allowed, must_support=must_support)
+
+
+def is_judgeable(issues: Iterable[Issue]) -> bool:
+    """Whether a resource with these structural issues is shaped well enough for profiles to be looked at.
+
+    Missing elements, wrong codes and broken invariants leave the shape; what is no array, object or element of R4 would
+    show again in every rule about it.
+    """
+    return not any(
+        issue.severity == "error" and (issue.code in _SHAPELESS or issue.detail == "missing-resource-type")
+        for issue in issues
+    )
 
 
 def profile_issues(
@@ -58,7 +71,7 @@ def profile_issues(
     must_support: bool = False,
     thorough: bool = True,
 ) -> list[Issue]:
-    """What is wrong with a resource that is structurally valid, beyond its structure.
+    """What is wrong with a resource beyond its structure, which is judgeable.
 
     `thorough` looks at the whole resource too (R4's other invariants, extensible bindings, extension definitions), not
     only at what the profiles name.

@@ -13,6 +13,7 @@ from fhir_server.interactions import plausible
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.registry import Call
 from profiles import structure
+from profiles.checker import is_judgeable
 from profiles.guides import R4
 from profiles.rules import Profile
 from profiles.snapshot import BASE
@@ -90,9 +91,9 @@ def _judged(guides: Guides, resource: Resource, asked: Sequence[str], *, must_su
             yield unknown(canonical, "profile", "error")
         else:
             profiles.append(profile)
-    if _is_broken(found):
+    if not is_judgeable(found):
         if profiles or _claims(resource):
-            text = "Profiles are looked at once the resource is valid R4."
+            text = "Profiles are looked at once the resource has the shape R4 gives it."
             yield Issue("informational", "profiles-not-checked", text, (), "information")
         return
     for place, each in _resources(resource, resource["resourceType"]):
