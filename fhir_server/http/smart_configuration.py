@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.access.clients import ALGORITHMS
+from fhir_server.access.endpoints import endpoints
 from fhir_server.access.server import GRANT_TYPES
 from fhir_server.access.token_keys import ALGORITHM
 from fhir_server.context import Context
@@ -35,17 +36,6 @@ SCOPES = (
 )
 _METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post")
 _HEADERS = {"cache-control": "public, max-age=300"}
-
-
-def endpoints(origin: str) -> dict[str, str]:
-    """The authorization server's endpoints at this origin, by their names in the metadata."""
-    return {
-        "authorization_endpoint": f"{origin}/oauth/authorize",
-        "token_endpoint": f"{origin}/oauth/token",
-        "introspection_endpoint": f"{origin}/oauth/introspect",
-        "revocation_endpoint": f"{origin}/oauth/revoke",
-        "jwks_uri": f"{origin}/oauth/jwks.json",
-    }
 
 
 def discovery_routes(context: Callable[[], Context]) -> list[BaseRoute]:

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/capabilitystatement.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,12 +12,13 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from fhir_server import __version__
 from fhir_server.context import Settings
-from fhir_server.fhir import subset
+from fhir_server.fhir import json, subset
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.params import parameters
 from fhir_server.guides import supported
-from fhir_server.interactions import patches, terminology_capabilities
+from fhir_server.interactions import includes, patches, terminology_capabilities
 from fhir_server.interactions.reply import Reply
+from fhir_server.interactions.security import security
 from profiles.definitions import RESOURCE_TYPES
 
 RELEASED = "2026-11-23"
@@ -27,7 +28,13 @@ _TYPE_INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete"),
     *("history-instance", "history-type", "create", "search-type"),
 )
-_SYSTEM_INTERACTIONS = ("batch", "transaction", "history-system")
+_SYSTEM_INTERACTIONS = ("batch", "transaction", "history-system", "search-system")
+INSTANTIATES = ("http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server",)
+"""Canonical URLs of the published statements that this server fulfils."""
+_ABOUT = (
+    "Unknown search parameters are refused, unless `Prefer: handling=lenient` is asked for. Creates, updates, patches, "
+    "deletes, batches and transactions take an Idempotency-Key. Contained resources are not searched by themselves."
+)
 _LINKS = ("_has", "_list")
 """Search parameters of every type that are no SearchParameter of any."""
 
@@ -60,26 +67,34 @@ def metadata(settings: Settings, offered: Iterable[Offered], pairs: Sequence[tup
 def statement(settings: Settings, offered: Iterable[Offered]) -> Reply:
     """200 with the CapabilityStatement of the server with these settings."""
     conditional_delete = "multiple" if settings.conditional_delete_multiple else "single"
-    return Reply(200, _statement(settings.base, tuple(offered), conditional_delete, settings.us_core))
+    said = json.dump(security(settings) or {})
+    return Reply(200, _statement(settings.base, tuple(offered), conditional_delete, settings.us_core, said))
 
 
 @lru_cache(maxsize=4)
-def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str, us_core: str) -> bytes:
+def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str, us_core: str, access: bytes) -> bytes:
     authored = CapabilityStatement.model_validate(
         {
             "resourceType": "CapabilityStatement",
+            "url": f"{base}/metadata",
+            "version": __version__,
+            "name": "FhirServer",
+            "title": "FHIR server for vaccination",
             "status": "active",
             "date": RELEASED,
             "kind": "instance",
             "publisher": "The FHIR server for vaccination project",
             "software": {"name": "FHIR server for vaccination", "version": __version__},
             "implementation": {"description": "Vaccination records, eligibility and proof", "url": base},
+            "instantiates": list(INSTANTIATES),
             "fhirVersion": "4.0.1",
             "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
             "patchFormat": list(patches.FORMATS),
             "rest": [
                 {
                     "mode": "server",
+                    **({"security": said} if (said := json.parse(access)) else {}),
+                    "documentation": _ABOUT,
                     "resource": [
                         _resource(each, offered, conditional_delete, supported(us_core).get(each, ()))
                         for each in sorted(RESOURCE_TYPES)
@@ -109,6 +124,8 @@ def _resource(
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": conditional_delete,
+        "searchInclude": list(_included(resource_type)),
+        "searchRevInclude": list(_referring(resource_type)),
         "searchParam": [
             {"name": name, "type": parameter.type}
             for name, parameter in sorted(parameters(resource_type).items())
@@ -116,6 +133,19 @@ def _resource(
         ],
         **_operations(operation for operation in offered if {resource_type, "Resource"} & operation.types),
     }
+
+
+def _included(resource_type: str) -> Iterator[str]:
+    yield "*"
+    for parameter in sorted(parameters(resource_type).values(), key=lambda each: each.name):
+        if parameter.type == "reference":
+            yield f"{resource_type}:{parameter.name}"
+
+
+def _referring(resource_type: str) -> Iterator[str]:
+    yield "*"
+    for source, names in sorted(includes.referring(resource_type).items()):
+        yield from (f"{source}:{name}" for name in sorted(names))
 
 
 def _operations(offered: Iterable[Offered]) -> dict[str, Any]:
