@@ -4,12 +4,13 @@ Who sees what, through the API.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fhir_server.caller import Caller
 from tests.access.conftest import House
-from tests.access.world import PEOPLE, STEWARD
+from tests.access.world import CATEGORY, PEOPLE, STEWARD, about, concept, reference
 
 ANN = Caller("u-ann", frozenset({"recipient"}), "app", ("patient/*.cruds",), frozenset({"ann"}), "ann")
 NORTH = Caller(
@@ -17,6 +18,7 @@ NORTH = Caller(
 )
 SOUTH = replace(NORTH, subject="u-south", practitioner="doctor-south", organization="south")
 PLANT = Caller("u-plant", frozenset({"employer"}), "hr", ("user/*.cruds",), organization="plant")
+FUTURE = 1 << 60
 ANALYST = Caller("u-analyst", frozenset({"analyst"}), "charts", ("user/*.rs",))
 
 
@@ -46,6 +48,187 @@ async def test_people(house: House, caller: Caller, people: set[str]) -> None:
 
 
 async def test_doses(house: House) -> None:
-    assert await found(house, ANN, "Immunization") == {"Immunization-ann"}
-    assert await found(house, NORTH, "Immunization") == {f"Immunization-{each}" for each in ("ann", "cat", "dan")}
+    doses = {f"Immunization-{each}" for each in PEOPLE}
+    assert await found(house, ANN, "Immunization") & doses == {"Immunization-ann"}
+    expected = {f"Immunization-{each}" for each in ("ann", "cat", "dan")}
+    assert await found(house, NORTH, "Immunization?_count=500") & doses == expected
     assert await found(house, PLANT, "Immunization") == set()
+
+
+async def test_a_childs_proxy_ends(house: House) -> None:
+    mother = replace(ANN, patients=frozenset({"ann", "cat"}), scopes=("user/*.rs",))
+    assert await found(house, replace(mother, proxies=(("cat", FUTURE),)), "Patient") == {"ann", "cat"}
+    assert await found(house, replace(mother, proxies=(("cat", 1),)), "Patient") == {"ann"}
+    launched = replace(mother, patient="cat", proxies=(("cat", 1),), scopes=("patient/*.rs",))
+    assert await found(house, launched, "Patient") == set()
+
+
+async def test_a_restricted_resource_is_for_its_patient_and_stewards(house: House) -> None:
+    for caller, status in ((ANN, 200), (STEWARD, 200), (NORTH, 404)):
+        assert (await house.ask(caller, "GET", "Observation/secret-ann")).status_code == status
+
+
+async def test_who_does_not_share_is_seen_by_who_registered_them(house: House) -> None:
+    # fay was seen at the north, too; the visit itself is the north's own.
+    assert (await house.ask(NORTH, "GET", "Patient/fay")).status_code == 404
+    assert (await house.ask(NORTH, "GET", "Encounter/visit-fay")).status_code == 200
+    assert await found(house, NORTH, "Immunization?patient=Patient/fay") == set()
+    assert await found(house, SOUTH, "Immunization?patient=Patient/fay") == {"Immunization-fay"}
+
+
+async def test_treating_opens_what_was_stored_before_and_after(house: House) -> None:
+    answer = await house.ask(STEWARD, "POST", "Patient", bare("gil"))
+    gil = answer.json()["id"]
+    early = await house.ask(STEWARD, "POST", "Observation", without_id(about("Observation", gil, "south")))
+    assert await found(house, NORTH, f"Observation?patient=Patient/{gil}") == set()
+    await house.ask(STEWARD, "POST", "Immunization", without_id(about("Immunization", gil, "north")))
+    late = await house.ask(STEWARD, "POST", "Observation", without_id(about("Observation", gil, "south")))
+    ids = {early.json()["id"], late.json()["id"]}
+    assert await found(house, NORTH, f"Observation?patient=Patient/{gil}") == ids
+    assert (await house.ask(NORTH, "GET", f"Patient/{gil}")).status_code == 200
+    revised = await house.ask(STEWARD, "PUT", f"Patient/{gil}", {**bare("gil"), "id": gil, "gender": "male"})
+    assert revised.status_code == 200
+    assert (await house.ask(NORTH, "GET", f"Patient/{gil}/_history/1")).status_code == 200
+    # A will not to share closes it again.
+    silence = about("Consent", gil, "south", category=[concept(CATEGORY, "do-not-share")])
+    kept = await house.ask(STEWARD, "POST", "Consent", without_id(silence))
+    assert (await house.ask(NORTH, "GET", f"Patient/{gil}")).status_code == 404
+    assert await found(house, NORTH, f"Observation?patient=Patient/{gil}") == set()
+    assert (await house.ask(STEWARD, "DELETE", f"Consent/{kept.json()['id']}")).status_code == 204
+    assert (await house.ask(NORTH, "GET", f"Patient/{gil}")).status_code == 200
+
+
+async def test_a_roster_opens_its_people(house: House) -> None:
+    hal = (await house.ask(STEWARD, "POST", "Patient", bare("hal"))).json()["id"]
+    assert (await house.ask(PLANT, "GET", f"Patient/{hal}")).status_code == 404
+    roster = {
+        "resourceType": "Group", "type": "person", "actual": True,
+        "managingEntity": reference("Organization", "plant"), "member": [{"entity": reference("Patient", hal)}],
+    }  # fmt: skip
+    # Whom one does not know one cannot put on a roster either; a steward can.
+    assert (await house.ask(PLANT, "POST", "Group", roster)).status_code == 403
+    assert (await house.ask(STEWARD, "POST", "Group", roster)).status_code == 201
+    assert (await house.ask(PLANT, "GET", f"Patient/{hal}")).status_code == 200
+    assert await found(house, ANN, "Group") == {"phase"}
+
+
+async def test_a_provider_registers_and_vaccinates(house: House) -> None:
+    new = {"resourceType": "Patient", "name": [{"family": "Newcomer"}]}
+    patient = {"fullUrl": "urn:uuid:8b4a6f7e-0000-4000-8000-000000000001", "resource": new}
+    dose = without_id(about("Immunization", "x", "south"))
+    dose["patient"] = {"reference": patient["fullUrl"]}
+    entries = [
+        {**patient, "request": {"method": "POST", "url": "Patient"}},
+        {"resource": dose, "request": {"method": "POST", "url": "Immunization"}},
+    ]
+    answer = await house.ask(SOUTH, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status_code == 200, answer.text
+    person, given = (entry["response"]["location"].split("/")[-3] for entry in answer.json()["entry"])
+    assert (await house.ask(SOUTH, "GET", f"Patient/{person}")).status_code == 200
+    assert (await house.ask(NORTH, "GET", f"Patient/{person}")).status_code == 404
+    assert (await house.ask(SOUTH, "GET", f"Immunization/{given}")).status_code == 200
+
+
+async def test_only_the_submitter_or_a_steward_corrects_a_dose(house: House) -> None:
+    dose = without_id(about("Immunization", "ann", "north"))
+    made = (await house.ask(NORTH, "POST", "Immunization", dose)).json()
+    treated = without_id(about("Immunization", "ann", "south"))
+    assert (await house.ask(STEWARD, "POST", "Immunization", treated)).status_code == 201
+    path = f"Immunization/{made['id']}"
+    assert (await house.ask(SOUTH, "GET", path)).status_code == 200
+    for method, body in (("PUT", {**made, "status": "entered-in-error"}), ("DELETE", None)):
+        refused = await house.ask(SOUTH, method, path, body)
+        assert refused.status_code == 403
+        [issue] = refused.json()["issue"]
+        assert (issue["code"], issue["details"]["coding"][0]["code"]) == ("forbidden", "not-submitter")
+        assert "Task" in issue["details"]["text"]
+    for caller in (NORTH, STEWARD):
+        assert (await house.ask(caller, "PUT", path, {**made, "status": "entered-in-error"})).status_code == 200
+
+
+async def test_nobody_moves_a_resource_out_of_a_compartment(house: House) -> None:
+    answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "subject": reference("Patient", "ann")}
+    made = (await house.ask(ANN, "POST", "QuestionnaireResponse", answers)).json()
+    moved = {**made, "subject": reference("Patient", "ben")}
+    path = f"QuestionnaireResponse/{made['id']}"
+    assert (await house.ask(ANN, "PUT", path, moved)).status_code == 403
+    patch = [{"op": "replace", "path": "/subject/reference", "value": "Patient/ben"}]
+    headers = {"Content-Type": "application/json-patch+json"}
+    assert (await house.ask(ANN, "PATCH", path, patch, headers)).status_code == 403
+    both = {**made, "author": reference("Patient", "ben")}
+    assert (await house.ask(ANN, "PUT", path, both)).status_code == 403
+    forged = {**made, "meta": {"versionId": "77", "lastUpdated": "2001-01-01T00:00:00Z"}}
+    stored = await house.ask(ANN, "PUT", path, forged)
+    assert (stored.status_code, stored.json()["meta"]["versionId"]) == (200, "2")
+
+
+async def test_a_condition_sees_what_its_caller_sees(house: House) -> None:
+    new = bare("kim")
+    condition = {"If-None-Exist": "identifier=urn:people|ben"}
+    assert (await house.ask(SOUTH, "POST", "Patient", new, condition)).status_code == 200
+    hidden = await house.ask(NORTH, "POST", "Patient", new, condition)
+    assert hidden.status_code == 201
+    path = "Patient?identifier=urn:people|ben"
+    unseen = await house.ask(replace(ANN, scopes=("user/*.cruds",)), "DELETE", path)
+    assert unseen.status_code == 204
+    assert (await house.ask(STEWARD, "GET", "Patient/ben")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("Patient/ben found unconscious", 200),
+        ("Patient/ann found unconscious", 404),
+        ("Patient/ben", 400),
+        ("found unconscious", 400),
+        (None, 404),
+    ],
+)
+async def test_the_glass_is_broken_for_one_patient_and_a_reason(house: House, given: str | None, status: int) -> None:
+    headers = {} if given is None else {"Break-Glass": given}
+    answer = await house.ask(NORTH, "GET", "Patient/ben", headers=headers)
+    assert answer.status_code == status
+    dose = await house.ask(NORTH, "GET", "Immunization?patient=Patient/ben", headers=headers)
+    if dose.status_code == 200:
+        assert dose.json()["total"] == (1 if status == 200 else 0)
+    assert (await house.ask(ANN, "GET", "Patient/ben", headers={"Break-Glass": "Patient/ben why"})).status_code == 403
+
+
+async def test_the_glass_is_for_reading(house: House) -> None:
+    headers = {"Break-Glass": "Patient/ben found unconscious"}
+    body = about("Observation", "ben", "north")
+    assert (await house.ask(NORTH, "PUT", "Observation/Observation-ben", body, headers)).status_code == 400
+    assert (await house.ask(NORTH, "POST", "Observation", without_id(body), headers)).status_code == 403
+
+
+async def test_an_analyst_learns_large_numbers(house: House) -> None:
+    for number in range(24):
+        await house.ask(STEWARD, "PUT", f"Patient/counted{number}", counted(number))
+    many = await house.ask(ANALYST, "GET", "Patient?_summary=count&_tag=urn:tests|counted&gender=male")
+    assert (many.status_code, many.json()["total"]) == (200, 12)
+    few = await house.ask(ANALYST, "GET", "Patient?_summary=count&_tag=urn:tests|counted&identifier=urn:people|c1")
+    assert few.status_code == 403
+    assert few.json()["issue"][0]["details"]["coding"][0]["code"] == "small-cell"
+    assert (await house.ask(ANALYST, "GET", "Patient/counted1")).status_code == 404
+    assert await found(house, ANALYST, "Group") == {"phase"}
+
+
+async def test_the_log_is_the_servers(house: House) -> None:
+    for method, path in (("POST", "AuditEvent"), ("PUT", "AuditEvent/x"), ("DELETE", "AuditEvent/x")):
+        body = {"resourceType": "AuditEvent"} if method != "DELETE" else None
+        assert (await house.ask(STEWARD, method, path, body)).status_code == 405
+
+
+def without_id(resource: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in resource.items() if name != "id"}
+
+
+def bare(id: str) -> dict[str, Any]:
+    """Somebody no organization has registered."""
+    return {"resourceType": "Patient", "identifier": [{"system": "urn:people", "value": id}]}
+
+
+def counted(number: int) -> dict[str, Any]:
+    tag = {"tag": [{"system": "urn:tests", "code": "counted"}]}
+    gender = "male" if number % 2 else "female"
+    return {**bare(f"c{number}"), "id": f"counted{number}", "meta": tag, "gender": gender}
