@@ -61,6 +61,8 @@ def _with_dose(policy: Decision, facts: Facts, forecast: Forecast, as_of: date) 
         reasons = (*reasons, Reason("dose-later", False, "dose-later", {"day": forecast.earliest}))
     elif any(dose.given <= as_of for dose in facts.doses):
         reasons = (*reasons, Reason("dose-now", True, "dose-now", {"day": recommended}))
+    if forecast.shared_decision:
+        reasons = (*reasons, Reason("shared-decision", None, "shared-decision"))
     return replace(policy, reasons=reasons, next_dose=following, dose_from=first)
 
 

@@ -45,7 +45,8 @@ async def decide(call: Call) -> Reply:
 
 async def _given(call: Call) -> facts.Record:
     patient = call.arguments.one("patient") or {"resourceType": "Patient"}
-    return facts.Record(patient, answers=call.arguments.all("responses"), base=call.context.settings.base)
+    settings = call.context.settings
+    return facts.Record(patient, answers=call.arguments.all("responses"), base=settings.base, zone=settings.time_zone)
 
 
 async def _stored(call: Call, resource_id: str) -> facts.Record:

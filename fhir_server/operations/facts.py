@@ -9,8 +9,9 @@ is unknown again; a provider's response stands beside it.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.domain.facts import BIRTH_DATE, Attester, BirthDate, Dose, Fact, Facts, Source, Value
 from fhir_server.fhir import dates
@@ -39,7 +40,7 @@ _PROVIDERS = ("Practitioner/", "PractitionerRole/", "Organization/")
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is stored about one person. `answers` are responses given with the request: newer than all stored ones.
-    `base` is the server's own, in case a reference was stored with it."""
+    `base` is the server's own, in case a reference was stored with it; `zone` whose calendar days instants fall on."""
 
     patient: Resource
     responses: Sequence[Resource] = ()
@@ -51,15 +52,16 @@ class Record:
     conditions: Sequence[Resource] = ()
     allergies: Sequence[Resource] = ()
     observations: Sequence[Resource] = ()
+    zone: str = "UTC"
 
 
 def read(record: Record, as_of: date) -> Facts:
     """The facts. Doses carry their own dates; memberships and consents count unless they had ended before `as_of`."""
     answered = list(_answered(record))
     facts = [
-        *_birth_date(record.patient, answered),
+        *_birth_date(record, answered),
         *(fact for fact in answered if fact.name != BIRTH_DATE),
-        *_address(record.patient),
+        *_address(record),
         *_attested(record, as_of),
     ]
     declined = consent_given(record.consents, "decline-vaccine", as_of)
@@ -90,17 +92,17 @@ def is_member(member: Resource, on: date) -> bool:
     return member.get("inactive") is not True and (end is None or on.isoformat()[: len(end[:10])] <= end[:10])
 
 
-def _birth_date(patient: Resource, answered: Iterable[Fact]) -> Iterator[Fact]:
+def _birth_date(record: Record, answered: Iterable[Fact]) -> Iterator[Fact]:
     """One birth date: the record's, or the answer where that says the same more precisely."""
     candidates = [fact for fact in answered if fact.name == BIRTH_DATE]
-    text = patient.get("birthDate")
+    text = record.patient.get("birthDate")
     if text is not None:
         try:
             recorded = BirthDate.parse(text)
         except ValueError:
             recorded = None
         if recorded is not None:
-            source = _recorded(patient)
+            source = _recorded(record)
             refined = [
                 fact
                 for fact in candidates
@@ -127,7 +129,8 @@ def _answered(record: Record) -> Iterator[Fact]:
         if questionnaire != vocabulary.REGISTRATION or (number >= len(given) and attester in heard):
             continue
         heard.add(attester)
-        source = Source(attester, _reference(response), _day(response.get("authored")))
+        since = _day(response.get("authored")) or _stored_on(response, record.zone)
+        source = Source(attester, _reference(response), since)
         for name, answers in _answers(response.get("item", ())):
             value = _value(name, answers)
             if value is not None:
@@ -254,12 +257,12 @@ def _deceased(patient: Resource, as_of: date) -> Source | None:
     return None if died is not None and died > as_of else Source("record", _reference(patient), died)
 
 
-def _address(patient: Resource) -> Iterator[Fact]:
+def _address(record: Record) -> Iterator[Fact]:
     """The county where the person lives, as the record says: of the first address in use that names one."""
-    for address in patient.get("address", ()):
+    for address in record.patient.get("address", ()):
         code = _county(address.get("district", ""))
         if code is not None and address.get("use") not in ("old", "billing", "temp", "work"):
-            yield Fact("county", frozenset({code}), _recorded(patient))
+            yield Fact("county", frozenset({code}), _recorded(record))
             return
 
 
@@ -279,9 +282,16 @@ def _reference(resource: Resource) -> str | None:
     return f"{resource['resourceType']}/{resource['id']}" if "id" in resource else None
 
 
-def _recorded(patient: Resource) -> Source:
-    """The record itself as the source; since when it says so is at least its last change."""
-    return Source("record", _reference(patient), _day(patient.get("meta", {}).get("lastUpdated")))
+def _recorded(record: Record) -> Source:
+    """The record itself as the source; it says so at least since its last change."""
+    return Source("record", _reference(record.patient), _stored_on(record.patient, record.zone))
+
+
+def _stored_on(resource: Resource, zone: str) -> date | None:
+    try:
+        return datetime.fromisoformat(resource["meta"]["lastUpdated"]).astimezone(ZoneInfo(zone)).date()
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _day(text: str | None) -> date | None:

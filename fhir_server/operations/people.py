@@ -24,7 +24,7 @@ PAGE = 200
 """People whose records are read together."""
 
 _ROWS = 1_000
-_ABOUT = (
+ABOUT = (
     ("QuestionnaireResponse", "subject"),
     ("Immunization", "patient"),
     ("Consent", "patient"),
@@ -69,7 +69,7 @@ async def _records(
     names = [f"Patient/{patient.id}" for patient in patients]
     rosters, responses, immunizations, consents, conditions, allergies, observations = await asyncio.gather(
         _rosters(context, names),
-        *(_about(context, caller, predicate, kind, element, names) for kind, element in _ABOUT),
+        *(_about(context, caller, predicate, kind, element, names) for kind, element in ABOUT),
     )
     return [
         facts.Record(
@@ -83,6 +83,7 @@ async def _records(
             conditions.get(name, ()),
             allergies.get(name, ()),
             observations.get(name, ()),
+            context.settings.time_zone,
         )
         for patient, name in zip(patients, names, strict=True)
     ]

@@ -42,7 +42,7 @@ async def due(context: Context, caller: Caller, predicate: Predicate, day: date)
     """Everything that is due on that day, for everybody the caller may see."""
     after: Position | None = None
     while True:
-        found, after = await page(context, caller, predicate, day, after)
+        found, after = await page(context, caller, predicate, day, after, people.PAGE)
         for each in found:
             yield each
         if after is None:
@@ -50,7 +50,7 @@ async def due(context: Context, caller: Caller, predicate: Predicate, day: date)
 
 
 async def page(
-    context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int = people.PAGE
+    context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int
 ) -> tuple[list[Due], Position | None]:
     """What is due for the next `limit` people, and where to go on; None at the end."""
     eve = day - timedelta(days=1) if day > date.min else day

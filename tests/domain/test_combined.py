@@ -1,5 +1,6 @@
 """Policy and schedule: two answers that stay apart, and what they come to together."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -74,6 +75,11 @@ def test_a_first_dose_that_is_possible_needs_no_words() -> None:
     decision = decide(person("1950-01-01"), PLAN, DAY, forecast(earliest="2020-12-13", recommended="2020-12-13"))
     assert codes(decision) == [("phase-open", True), ("age", True)]
     assert decision.dose_from == DAY
+
+
+def test_a_dose_to_talk_over() -> None:
+    talked = replace(forecast(earliest="2021-01-20", recommended="2021-01-20"), shared_decision=True)
+    assert codes(decide(person("1950-01-01"), PLAN, DAY, talked))[-1] == ("shared-decision", None)
 
 
 def test_who_must_not_have_it_is_not_eligible_though_the_policy_would() -> None:

@@ -177,7 +177,7 @@ async def test_a_county_opens_alone_and_closes_again(client: httpx.AsyncClient) 
     for identifier in own["identifier"]:
         if identifier["system"] != vocabulary.PHASE_VERSION:
             identifier["value"] = "test-county-plan"
-    home = {
+    home: dict[str, Any] = {
         "code": {"coding": [{"system": vocabulary.CRITERION, "code": "county"}]},
         "valueCodeableConcept": {"coding": [{"system": vocabulary.COUNTY, "code": "37063"}]},
         "exclude": False,

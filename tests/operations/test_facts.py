@@ -271,5 +271,6 @@ def test_deceased(patient: dict[str, Any], source: Source | None) -> None:
 
 
 def test_the_record_says_since_when() -> None:
-    known = read(patient=PATIENT | {"meta": {"lastUpdated": "2021-01-05T10:00:00Z"}})
+    stored = PATIENT | {"meta": {"lastUpdated": "2021-01-06T04:30:00.123Z"}}
+    known = read(patient=stored, zone="America/New_York")
     assert known.about("birth-date")[0].source == Source("record", "Patient/p", date(2021, 1, 5))

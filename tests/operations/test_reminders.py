@@ -6,7 +6,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from fhir_server.operations import vocabulary
+from fhir_server.caller import SERVER, allow_all
+from fhir_server.context import Context
+from fhir_server.fhir import index, json
+from fhir_server.operations import people, reminders, vocabulary
+from fhir_server.store.records import Update
+from tests.operations.conftest import Clock
 
 TAG = "reminded"
 
@@ -40,8 +45,10 @@ def consent(name: str, kind: str) -> dict[str, Any]:
     }
 
 
-MAIL = {"telecom": [{"system": "email", "value": "someone@example.org"}, {"system": "phone", "value": "919-555-0100"}]}
-SPANISH = {"communication": [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "es"}]}}]}
+MAIL: dict[str, Any] = {
+    "telecom": [{"system": "email", "value": "someone@example.org"}, {"system": "phone", "value": "919-555-0100"}]
+}
+SPANISH: dict[str, Any] = {"communication": [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "es"}]}}]}
 STARTED = ("mail", "call", "declined", "silent", "done", "dead", "inactive")
 
 
@@ -162,3 +169,23 @@ async def test_the_first_and_the_last_day_of_the_calendar(client: httpx.AsyncCli
     for day in ("0001-01-01", "9999-12-31"):
         answer = await client.get("Patient/$reminders-due", params={"day": day, "_count": "5"})
         assert answer.status_code == 200, answer.text
+
+
+async def test_everybody_a_page_at_a_time(timed: tuple[Context, Clock], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sending of messages goes through: all that is due, for more people than a page."""
+    context, clock = timed
+    clock.set("2021-02-05T09:00:00-05:00")
+    people_there = [person(f"many-{number}") for number in range(7)]
+    resources = people_there + [dose(f"many-{number}", "2021-01-15") for number in range(0, 7, 2)]
+    writes = [
+        Update(each["resourceType"], each["id"], json.dump(each), index.entries(each, context.settings.base))
+        for each in resources
+    ]
+    await context.store.commit(SERVER, allow_all, writes)
+    monkeypatch.setattr(people, "PAGE", 3)
+    found = [each async for each in reminders.due(context, SERVER, allow_all, context.today)]
+    assert sorted(each.patient for each in found) == [f"Patient/{TAG}-many-{number}" for number in range(0, 7, 2)]
+    assert {each.reminder.occasion for each in found} == {"dose-due"}
+    seen, after = await reminders.page(context, SERVER, allow_all, context.today, None, 3)
+    assert len(seen) <= 3
+    assert after is not None
