@@ -1,5 +1,4 @@
-"""A person's history as a schedule needs it, read from Patient, Immunization, Condition, AllergyIntolerance and
-Observation.
+"""A person's history as a schedule needs it, read from the resources about them.
 
 https://hl7.org/fhir/R4/immunization.html
 """

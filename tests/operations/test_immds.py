@@ -1,11 +1,17 @@
 """$immds-forecast over HTTP: people handed in, people on record, and what comes in badly."""
 
+import csv
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from profiles import checker, structure
+from terminology.library import shipped
 from tests.http.answers import JSON
+
+CDC = Path(__file__).parents[3] / "shared" / "data" / "cdsi" / "covid_cases_2024-25.csv"
 
 CVX = "http://hl7.org/fhir/sid/cvx"
 NDC = "http://hl7.org/fhir/sid/ndc"
@@ -15,6 +21,7 @@ STATUS = "http://terminology.hl7.org/CodeSystem/immunization-recommendation-stat
 VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 ENDED = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]}
 EARLIEST, DUE, OVERDUE = "30981-5", "30980-7", "59778-1"
+DATES = {EARLIEST: "Earliest_Date", DUE: "Recommended_Date", OVERDUE: "Past_Due_Date"}
 
 
 def dose(day: str | None, code: str = "309", system: str = CVX, **more: Any) -> dict[str, Any]:
@@ -308,3 +315,47 @@ async def test_both_forms_have_their_definitions(client: httpx.AsyncClient) -> N
         found = (await client.get(f"OperationDefinition/{name}")).json()
         assert (found["system"], found["instance"]) == levels
     assert (await client.get("$immds-forecast")).status_code == 405
+
+
+PROFILES = "http://hl7.org/fhir/{}/immds/StructureDefinition/immds-{}"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        body(),
+        body(dose("2024-09-10", id="first"), dose("2024-09-20"), dose("2024-09-10"), dose("2021-01-01", "208")),
+        body(dose("2024-09-10"), dose("2024-09-12", "308", expirationDate="2024-09-01"), born=None),
+        body(dose("2025-02-06", "308"), day="2025-04-03", born="2024-08-06"),
+        body(dose(None), dose("2024-09", "9999"), condition=condition("188", CDSI), born="1990"),
+        body(condition=condition("122", CDSI)),
+    ],
+)
+async def test_the_answer_meets_the_profiles_of_the_guide(client: httpx.AsyncClient, sent: dict[str, Any]) -> None:
+    del sent["parameter"][1]["resource"]["id"]
+    for language in ("en", "es"):
+        answer = await client.post("$immds-forecast", json=sent, headers=JSON | {"accept-language": language})
+        resources = [one["resource"] for one in answer.json()["parameter"]]
+        assert structure.check(answer.json()) == []
+        for resource, spelling in zip(resources, ["uv", "us"] * len(resources), strict=False):
+            profile = PROFILES.format(spelling, resource["resourceType"].lower())
+            issues = checker.check(resource, profile, shipped().allowed)
+            assert [issue for issue in issues if issue.severity == "error"] == []
+
+
+@pytest.mark.skipif(not CDC.is_file(), reason="CDC's test cases are not at hand")
+async def test_cdcs_cases_come_out_of_the_operation(client: httpx.AsyncClient) -> None:
+    failed = {}
+    for row in csv.DictReader(CDC.read_text("utf-8-sig").splitlines()):
+        numbers = [number for number in range(1, 8) if row[f"CVX_{number}"]]
+        doses = [dose(row[f"Date_Administered_{number}"], row[f"CVX_{number}"]) for number in numbers]
+        found = await ask(client, body(*doses, day=row["Assessment_Date"], born=row["DOB"]))
+        expected = (
+            row["Series_Status"].title(),
+            [row[f"Evaluation_Status_{number}"] for number in numbers],
+            {code: row[name] for code, name in DATES.items() if row[name]},
+        )
+        got = (found["status"], [word for word, _ in found["doses"]], found["dates"])
+        if got != expected:
+            failed[row["CDC_Test_ID"]] = (expected, got)
+    assert failed == {}
