@@ -147,6 +147,12 @@ async def test_count_zero_and_total(client: httpx.AsyncClient, world: str) -> No
             "Immunization/w-i1 Immunization/w-i2 Provenance/w-p1",
         ),
         ("Patient?_id=w-4&_revinclude=Immunization:patient", ""),
+        (
+            "Patient?_id=w-1&_revinclude=*",
+            "Immunization/w-i1 Immunization/w-i2 Observation/w-o1 Observation/w-o2 Provenance/w-p1 RiskAssessment/w-ra",
+        ),
+        ("Patient?_id=w-1&_revinclude=Provenance:*", "Provenance/w-p1"),
+        ("Location?_id=w-loc&_revinclude=*&_revinclude:iterate=*", "Immunization/w-i1 Provenance/w-p1"),
         ("Organization?_id=w-org,w-org-2&_include=Organization:partof", ""),
     ],
 )
