@@ -14,7 +14,7 @@ from fhir_server.domain.sentences import sentence
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import facts, forecasts, people, policies, vocabulary
+from fhir_server.operations import facts, forecasts, histories, people, policies, vocabulary
 from fhir_server.operations.registry import Call
 
 Resource = dict[str, Any]
@@ -131,6 +131,8 @@ def _named(reason: Reason, language: str) -> dict[str, object]:
     for name, value in reason.details.items():
         if isinstance(value, frozenset):
             named[name] = ", ".join(vocabulary.display(system, code, language) for code in sorted(value))
+        elif name == "observation" and isinstance(value, str):
+            named[name] = vocabulary.display(histories.OBSERVATION, value, language)
     return named
 
 
