@@ -25,6 +25,7 @@ from profiles.world import CodeAllowed, World
 __all__ = ["CodeAllowed", "Library", "check", "is_judgeable", "profile_issues"]
 
 _SHAPELESS = ("structure", "too-costly")
+_SHAPELESS_DETAILS = ("missing-resource-type", "empty-value")
 
 
 def check(
@@ -57,7 +58,7 @@ def is_judgeable(issues: Iterable[Issue]) -> bool:
     show again in every rule about it.
     """
     return not any(
-        issue.severity == "error" and (issue.code in _SHAPELESS or issue.detail == "missing-resource-type")
+        issue.severity == "error" and (issue.code in _SHAPELESS or issue.detail in _SHAPELESS_DETAILS)
         for issue in issues
     )
 

@@ -22,6 +22,8 @@ SEEDS, MUTANTS = HERE / "seeds", HERE / "mutants"
 Place = tuple[str | int, ...]
 """Members and positions that lead from the resource to a value."""
 
+FOREIGN = {"system": "https://example.org/codes", "code": "no-such-code"}
+
 EXTRA = HERE / "mutants_by_hand.json"
 """What no element's definition says by itself: constraints, order, places of extensions."""
 
@@ -88,12 +90,8 @@ def _miscoded(value: Any) -> Any:
     if isinstance(value, str):
         return "no-such-code"
     if isinstance(value, dict) and "coding" in value:
-        return {**value, "coding": [{"system": "https://example.org/codes", "code": "no-such-code"}]}
-    return (
-        {**value, "system": "https://example.org/codes", "code": "no-such-code"}
-        if isinstance(value, dict) and "code" in value
-        else None
-    )
+        return {**value, "coding": [FOREIGN]}
+    return value | FOREIGN if isinstance(value, dict) and "code" in value else None
 
 
 def _mutant(name: str, place: Place, value: Any, severity: str, expression: str) -> dict[str, Any]:
