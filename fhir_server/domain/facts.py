@@ -20,11 +20,13 @@ _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who attested a fact. `reference` is an opaque pointer to where it was said, `since` the day it was."""
+    """Who attested a fact: in which capacity, and `by` whom exactly, if known. `reference` points to where it was said,
+    `since` is the day it was. Pointers are opaque."""
 
     attester: Attester
     reference: str | None = None
     since: date | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ def _reason(reason: Reason, language: str) -> Iterator[Resource]:
     if reason.source is not None:
         where = {"reference": reason.source.reference} if reason.source.reference else {}
         yield {"name": "source", "valueReference": {**where, "display": reason.source.attester}}
+        if reason.source.by is not None:
+            yield {"name": "attester", "valueReference": {"reference": reason.source.by}}
         if reason.source.since is not None:
             yield {"name": "since", "valueDate": reason.source.since.isoformat()}
     yield {"name": "text", "valueString": sentence(reason.family, reason.sentence, language, _named(reason, language))}

@@ -130,7 +130,7 @@ def _answered(record: Record) -> Iterator[Fact]:
             continue
         heard.add(attester)
         since = _day(response.get("authored")) or _stored_on(response, record.zone)
-        source = Source(attester, _reference(response), since)
+        source = Source(attester, _reference(response), since, _author(response))
         for name, answers in _answers(response.get("item", ())):
             value = _value(name, answers)
             if value is not None:
@@ -138,8 +138,12 @@ def _answered(record: Record) -> Iterator[Fact]:
 
 
 def _attester(response: Resource) -> Attester:
-    who = response.get("source", response.get("author", {})).get("reference", "")
-    return "provider" if who.startswith(_PROVIDERS) else "self"
+    return "provider" if (_author(response) or "").startswith(_PROVIDERS) else "self"
+
+
+def _author(response: Resource) -> str | None:
+    reference: str | None = response.get("source", response.get("author", {})).get("reference")
+    return reference
 
 
 def _answers(items: Iterable[Resource]) -> Iterator[tuple[str, Sequence[Resource]]]:
@@ -195,7 +199,8 @@ def _attested(record: Record, as_of: date) -> Iterator[Fact]:
             if not is_on_roster(group, member):
                 continue
             on_any = True
-            source = Source("employer", _reference(group), _day(member.get("period", {}).get("start")))
+            since, by = _day(member.get("period", {}).get("start")), group.get("managingEntity", {}).get("reference")
+            source = Source("employer", _reference(group), since, by)
             kind = vocabulary.own_code(group.get("code", {}), vocabulary.ROSTER_KIND) or "first-phase"
             yield Fact("roster-membership", frozenset({kind}), source)
             for name, value in (*_traits(group), *_row_traits(member)):
@@ -245,7 +250,8 @@ def consent_given(consents: Iterable[Resource], kind: str, as_of: date) -> Sourc
         end = consent.get("provision", {}).get("period", {}).get("end")
         ended = end is not None and as_of.isoformat()[: len(end[:10])] > end[:10]
         if consent.get("status") == "active" and kind in kinds and not ended:
-            return Source("self", _reference(consent), _day(consent.get("dateTime")))
+            by = next((each.get("reference") for each in consent.get("performer", ())), None)
+            return Source("self", _reference(consent), _day(consent.get("dateTime")), by)
     return None
 
 

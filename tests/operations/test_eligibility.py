@@ -163,6 +163,54 @@ async def test_an_allergy_speaks_against_it_whatever_the_phase(client: httpx.Asy
     assert ("phase-open", True) in [(reason["code"], reason.get("met")) for reason in found["reason"]]
 
 
+async def test_odd_doses_have_an_answer(client: httpx.AsyncClient) -> None:
+    """Unknown codes, partial days, before birth, twice a day, in the future: the rest still counts."""
+    person = await patient(client, "1950-01-01")
+    for code, given in (
+        ("999", {"occurrenceDateTime": "2021-01-02"}),
+        ("208", {"occurrenceDateTime": "2021-01"}),
+        ("208", {"occurrenceDateTime": "1940-01-01"}),
+        ("208", {"occurrenceDateTime": "2021-01-15"}),
+        ("213", {"occurrenceDateTime": "2021-01-15T10:00:00-05:00"}),
+        ("208", {"occurrenceDateTime": "2031-01-01"}),
+        ("208", {"occurrenceString": "in spring"}),
+    ):
+        dose = {
+            "resourceType": "Immunization",
+            "status": "completed",
+            "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": code}]},
+            "patient": {"reference": person},
+        }
+        assert (await client.post("Immunization", json=dose | given)).status_code == 201
+    found = await ask(client, person, "2021-02-04")
+    assert (found["status"], found["nextDose"]["earliest"]) == ("eligible", "2021-02-05")
+    unborn = await ask(client, person, "1949-12-31")
+    assert (unborn["status"], "nextDose" in unborn) == ("needs-info", False)
+
+
+async def test_an_employer_attests(client: httpx.AsyncClient) -> None:
+    person = await patient(client)
+    member = {"entity": {"reference": person}, "period": {"start": "2021-01-05"}}
+    roster = {
+        "resourceType": "Group",
+        "type": "person",
+        "actual": True,
+        "managingEntity": {"reference": "Organization/test-works"},
+        "member": [member],
+    }
+    works = {"resourceType": "Organization", "id": "test-works", "name": "Works"}
+    await client.put("Organization/test-works", json=works)
+    group = (await client.post("Group", json=roster)).json()
+    found = await ask(client, person, "2021-01-20")
+    assert (found["status"], found["group"]["reference"]) == ("eligible", "Group/nc-2021-01-group-1d/_history/1")
+    [reason] = [reason for reason in found["reason"] if reason["code"] == "roster-membership"]
+    assert reason["source"] == {"reference": f"Group/{group['id']}", "display": "employer"}
+    assert (reason["attester"], reason["since"]) == ({"reference": "Organization/test-works"}, "2021-01-05")
+    group["member"][0]["inactive"] = True
+    await client.put(f"Group/{group['id']}", json=group)
+    assert (await ask(client, person, "2021-01-20"))["status"] == "needs-info"
+
+
 async def test_who_has_died_is_asked_nothing(client: httpx.AsyncClient) -> None:
     person = {"resourceType": "Patient", "birthDate": "1950-01-01", "deceasedDateTime": "2021-01-16"}
     address = f"Patient/{(await client.post('Patient', json=person)).json()['id']}"

@@ -174,7 +174,8 @@ def test_the_occupation_of_a_row_is_the_employers_word() -> None:
     }
     known = read(rosters=[roster({"extension": [{"url": vocabulary.MEMBER_ROW, "extension": [part]}]})])
     [fact] = known.about("occupation")
-    assert (fact.value, fact.source) == (frozenset({"grocery"}), Source("employer", "Group/r", date(2021, 1, 5)))
+    source = Source("employer", "Group/r", date(2021, 1, 5), "Organization/o")
+    assert (fact.value, fact.source) == (frozenset({"grocery"}), source)
 
 
 def immunization(system: str, code: str, given: str | None = "2021-01-20", **more: Any) -> dict[str, Any]:
