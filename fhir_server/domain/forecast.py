@@ -23,7 +23,7 @@ from fhir_server.domain.schedule import KnowledgeBase
 from fhir_server.domain.selection import best
 
 _PRECEDENCE = ("not-complete", "contraindicated", "aged-out", "not-recommended", "immune", "complete")
-"""Where several series speak for a person: a dose that is needed comes first."""
+"""Where several series speak for a person: a dose that is needed comes first, the earliest before others."""
 
 
 def forecast(history: History, as_of: date, knowledge_base: KnowledgeBase, *, later_doses: bool = False) -> Forecast:
@@ -40,13 +40,17 @@ def forecast(history: History, as_of: date, knowledge_base: KnowledgeBase, *, la
     others = shots(history.doses, born, until) if knowledge_base.conflicts else given
     found = bearing(knowledge_base, person, day)
     outlooks = _outlooks(knowledge_base, person, found, given, others, day)
-    chosen = min(best(outlooks, person, day), key=lambda one: _PRECEDENCE.index(one.status))
+    chosen = min(best(outlooks, person, day), key=_standing)
     findings = {one.shot.position: one for one in chosen.course.findings}
     evaluations = tuple(
         _evaluation(dose, findings.get(position), position in repeated, chosen, history, knowledge_base)
         for position, dose in _in_time(history)
     )
     return explain(chosen, evaluations, found, person, history, as_of, knowledge_base)
+
+
+def _standing(one: Outlook) -> tuple[int, int]:
+    return _PRECEDENCE.index(one.status), FAR_FUTURE if one.earliest is None else one.earliest
 
 
 def _outlooks(
