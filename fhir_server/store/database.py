@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.store import failures
 from fhir_server.store.driver import OPTIONS, Client, Collection, Document, Driver, Pipeline, Session
+from fhir_server.store.match import Match
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -70,6 +71,17 @@ class Database:
     async def rows(self, name: str, pipeline: Pipeline, session: Session | None = None) -> list[Document]:
         """What the pipeline gives on the collection of this name."""
         return await self.driver.rows(self.collection(name), pipeline, session)
+
+    async def find(
+        self, name: str, predicate: Match, keep: Match, limit: int, session: Session | None = None
+    ) -> list[Document]:
+        """Up to `limit` documents that one predicate on an indexed field finds, in no order, with the fields `keep`.
+
+        For such a predicate alone: with two fields, or an operator over them, the embedded engine looks at everything.
+        """
+        cursor = self.collection(name).find(predicate, keep, limit=limit, batch_size=limit, session=session)
+        found: list[Document] = await cursor.to_list(None)
+        return found
 
     @asynccontextmanager
     async def reading(self, deadline: float = DEADLINE) -> AsyncIterator[None]:

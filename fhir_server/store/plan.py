@@ -58,6 +58,17 @@ def conjuncts(condition: Condition) -> list[Condition]:
     return [condition]
 
 
+def is_plain(condition: Condition) -> bool:
+    """Whether an index alone finds what satisfies the condition. Of a range on an array MongoDB finds a little more:
+    where two elements together fit."""
+    match conjuncts(condition):
+        case [Keys(field, _) | Prefix(field, _)]:
+            return field != "lb"
+        case [Ids()]:
+            return True
+    return False
+
+
 def candidates(condition: Condition) -> list[Candidate]:
     """All ways to begin, the most promising first."""
     found = (_candidate(part) for part in conjuncts(condition))
@@ -182,6 +193,8 @@ class Order:
 
     fields: tuple[tuple[str, int], ...]
     computed: Match
+    parameters: tuple[tuple[str, str], ...] = ()
+    """The computed fields, each with the parameter whose lowest or highest value it is."""
 
     def stages(self, after: Sequence[str | int] | None, limit: int, keep: Match) -> list[Match]:
         """Sort, start behind the position `after`, stop at `limit`, keep the fields `keep` and those of the order."""
@@ -209,6 +222,29 @@ class Order:
             stages.append({"$match": self.behind(after)})
         return [*stages, {"$sort": dict(self.fields)}, {"$limit": limit}]
 
+    def sources(self) -> Match:
+        """The projection of what `placed` needs."""
+        plain = {field: 1 for field, _ in self.fields if field not in self.computed and field != "_id"}
+        return {**plain, **{f"so.{parameter}": 1 for _, parameter in self.parameters}}
+
+    def placed(self, document: Match) -> Match:
+        """The document with the computed fields, which a find cannot give."""
+        if not self.parameters:
+            return document
+        directions, spans = dict(self.fields), document.get("so", {})
+        found = dict(document)
+        for field, parameter in self.parameters:
+            span = spans.get(parameter, {})
+            found[field] = span.get("z", span.get("a", "")) if directions[field] < 0 else span.get("a", LAST)
+        return found
+
+    def is_behind(self, document: Match, after: Sequence[str | int]) -> bool:
+        """What `behind` says, of one placed document."""
+        for (field, direction), value in zip(self.fields, after, strict=True):
+            if document[field] != value:
+                return bool((document[field] > value) == (direction > 0))
+        return False
+
     def sorted(self, documents: Iterable[Match]) -> list[Match]:
         """What the database would have made of several results put together."""
         rows = list(documents)
@@ -232,6 +268,7 @@ def order(sort: Sequence[SortKey]) -> Order:
         return NATURAL
     fields: list[tuple[str, int]] = []
     computed: Match = {}
+    parameters: list[tuple[str, str]] = []
     for number, key in enumerate(sort):
         direction = -1 if key.descending else 1
         if key.parameter in ("_id", "_lastUpdated"):
@@ -241,7 +278,8 @@ def order(sort: Sequence[SortKey]) -> Order:
         # The highest value is stored only where it is not the lowest.
         value = {"$ifNull": [f"{path}.z", {"$ifNull": [f"{path}.a", ""]}]} if key.descending else None
         computed[f"s{number}"] = value or {"$ifNull": [f"{path}.a", LAST]}
+        parameters.append((f"s{number}", key.parameter))
         fields.append((f"s{number}", direction))
     if not any(field == "_id" for field, _ in fields):
         fields.append(("_id", 1))
-    return Order(tuple(dict.fromkeys(fields)), computed)
+    return Order(tuple(dict.fromkeys(fields)), computed, tuple(parameters))

@@ -12,7 +12,7 @@ from fhir_server.store import ways
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES, RAW, stored
 from fhir_server.store.driver import Document, Pipeline, Session
-from fhir_server.store.plan import COUNTED, NATURAL, Candidate, candidates, order, remainder
+from fhir_server.store.plan import COUNTED, NATURAL, Candidate, candidates, is_plain, order, remainder
 from fhir_server.store.records import Page, Selection
 from fhir_server.store.statistics import Statistics
 from fhir_server.store.ways import ALLOWED, BUDGET, SECONDS, Rows, too_costly
@@ -21,8 +21,6 @@ FOUND = 100_000
 """Documents an index may find for one query; each costs about 5 microseconds, 15 where they are sorted."""
 SMALL = 2_000
 """A type, or a number of hits, that needs no thought."""
-SORTABLE = 48
-"""Documents up to which it is cheaper to sort them whole than to sort their places and fetch a page."""
 AT_ONCE = 1_000
 """Rows read at a time where only their keys are wanted."""
 
@@ -110,9 +108,15 @@ class Search:
         kind = selection.type
         size = await self.statistics.size(kind)
         chosen = await self._choose(kind, selection.where, size)
-        known = self.statistics.known(kind, chosen) if chosen is not None else size
-        hits = min(size, SMALL) if known is None else known
-        if rows.order is NATURAL and (chosen is None or hits > SMALL):
+        hits = size
+        if chosen is not None:
+            known = self.statistics.known(kind, chosen)
+            if known is None or known <= ways.FEW:
+                documents = await ways.few(self.database, rows, chosen)
+                if documents is not None:
+                    return documents
+            hits = await self.statistics.hits(kind, chosen)
+        if rows.order is NATURAL and (chosen is None or hits > SMALL or _is_walked(chosen, rows, hits)):
             if chosen is not None and chosen.shape == "equality":
                 return await ways.walk(self.database, rows, chosen, hits)
             # A walk looks at about limit x size / hits documents, the index at all hits.
@@ -127,11 +131,7 @@ class Search:
             return await ways.recent(self.database, rows)
         if hits > (ALLOWED if chosen is None else FOUND):
             raise too_costly(kind)
-        documents = await ways.gather(self.database, rows, chosen, known is not None and known > SORTABLE)
-        if chosen is not None and known is None and len(documents) == rows.wanted and rows.session is None:
-            # Next time it is known whether that were many.
-            await self.statistics.hits(kind, chosen)
-        return documents
+        return await ways.gather(self.database, rows, chosen, True, hits <= SMALL and is_plain(selection.where))
 
     async def _choose(self, kind: str, where: Condition, size: int) -> Candidate | None:
         """The beginning with the fewest documents, as far as is known; None where no index narrows it down."""
@@ -152,6 +152,11 @@ class Search:
     def _expected(self, kind: str, chosen: Candidate, size: int) -> int:
         known = self.statistics.known(kind, chosen)
         return min(size, SMALL) if known is None else known
+
+
+def _is_walked(chosen: Candidate, rows: Rows, hits: int) -> bool:
+    """Whether windows of `h` look at much fewer documents than one equality finds."""
+    return chosen.shape == "equality" and hits > 4 * rows.wanted
 
 
 def _too_many(resource_type: str, limit: int) -> FhirError:

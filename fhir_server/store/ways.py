@@ -7,7 +7,7 @@ fixed instants, so no row is lost or doubled between pages. What costs too much 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -17,6 +17,7 @@ from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, Candidate, Order, remainder
 from fhir_server.store.records import Selection
+from fhir_server.store.sieve import Sieve
 
 BUDGET = 20_000
 """Documents a walk may look at."""
@@ -24,6 +25,10 @@ ALLOWED = BUDGET * 5 // 4
 """The budget compared with estimated sizes: no search is refused on a type of BUDGET resources."""
 SECONDS = 2.0
 """Seconds a walk may take on a type of more than BUDGET resources."""
+FEW = 64
+"""Documents up to which all are fetched whole and sifted in memory."""
+WINDOW = 200
+"""Documents that a window may be expected to hold for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,29 @@ class Rows:
         return self.selection.limit + 1
 
 
-async def gather(database: Database, rows: Rows, chosen: Candidate | None, many: bool) -> list[Document]:
+async def few(database: Database, rows: Rows, chosen: Candidate) -> list[Document] | None:
+    """What the index finds, sifted in memory; None where that would be more than FEW documents."""
+    selection, sieve = rows.selection, Sieve(rows.selection.where, rows.order)
+    keep, found = sieve.fields(rows.keep), {}
+    for first in chosen.firsts:
+        for document in await database.find(selection.type, first, keep, FEW + 1, rows.session):
+            found[document["_id"]] = document
+        if len(found) > FEW:
+            return None
+    return sieve.page(found.values(), selection.after, rows.wanted)
+
+
+async def gather(database: Database, rows: Rows, chosen: Candidate | None, many: bool, plain: bool) -> list[Document]:
     """Everything the index finds, filtered, sorted and cut; in parts where a list is long.
 
-    Where `many` are found, they are sorted by themselves and only the page is fetched.
+    Where `many` are found, they are sorted by themselves and only the page is fetched; in memory where the condition is
+    `plain` (plan.py).
     """
     selection, order = rows.selection, rows.order
     firsts = chosen.firsts if chosen is not None else ({"h": {"$gte": 0}},)
+    if many and plain:
+        fetched = await _fetched(database, rows, await _places(database, rows, firsts))
+        return await gather(database, rows, chosen, many, plain=False) if fetched is None else fetched
     rest = remainder(selection.where, chosen)
     tail = order.stages(selection.after, rows.wanted, rows.keep)
     if many:
@@ -60,21 +81,34 @@ async def gather(database: Database, rows: Rows, chosen: Candidate | None, many:
     if not many:
         return page
     fetched = await _fetched(database, rows, page)
-    return await gather(database, rows, chosen, many=False) if fetched is None else fetched
+    return await gather(database, rows, chosen, many=False, plain=False) if fetched is None else fetched
+
+
+async def _places(database: Database, rows: Rows, firsts: Iterable[Match]) -> list[Document]:
+    """The ids of a page with the fields of its order."""
+    order, after = rows.order, rows.selection.after
+    found: dict[str, Document] = {}
+    for first in firsts:
+        for document in await database.find(rows.selection.type, first, order.sources(), ALLOWED, rows.session):
+            found[document["_id"]] = order.placed(document)
+    placed = found.values() if after is None else [each for each in found.values() if order.is_behind(each, after)]
+    return order.sorted(placed)[: rows.wanted]
 
 
 async def _fetched(database: Database, rows: Rows, places: Sequence[Document]) -> list[Document] | None:
     """The documents of these places; None where one was deleted or ceased to satisfy the condition meanwhile."""
     found: dict[str, Document] = {}
-    rest = remainder(rows.selection.where)
+    sieve = Sieve(rows.selection.where, rows.order)
+    keep = sieve.fields(rows.keep)
     for start in range(0, len(places), IDS_AT_ONCE):
-        first = {"_id": {"$in": [place["_id"] for place in places[start : start + IDS_AT_ONCE]]}}
-        pipeline = [{"$match": first}, *rest, {"$project": rows.keep}]
-        for document in await database.rows(rows.selection.type, pipeline, rows.session):
-            found[document["_id"]] = document
+        ids = [place["_id"] for place in places[start : start + IDS_AT_ONCE]]
+        first = {"_id": {"$in": ids}}
+        for document in await database.find(rows.selection.type, first, keep, len(ids), rows.session):
+            if sieve.holds(document):
+                found[document["_id"]] = document
     if len(found) < len(places):
         return None
-    return [{**place, **found[place["_id"]]} for place in places]
+    return [{**found[place["_id"]], **place} for place in places]
 
 
 async def walk(database: Database, rows: Rows, chosen: Candidate | None, expected: int) -> list[Document]:
@@ -87,19 +121,35 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
     equality = chosen.firsts[0] if chosen is not None else {}
     after = selection.after
     low = int(after[0]) if after is not None else 0
-    width = max(1, int(1.5 * rows.wanted * HASHES / size))
+    width = max(1, int(1.2 * rows.wanted * HASHES / size))
     found: list[Document] = []
     started, looked_at = time.monotonic(), 0.0
     while low < HASHES and len(found) < rows.wanted:
         if looked_at > ALLOWED or (size > ALLOWED and time.monotonic() - started > SECONDS):
             raise too_costly(selection.type)
         high = HASHES if low + 2 * width > HASHES else low + width
-        window = {"$match": {**equality, "h": {"$gte": low, "$lt": high}}}
-        tail = NATURAL.stages(after, rows.wanted - len(found), rows.keep)
-        found += await database.rows(selection.type, [window, *rest, *tail], rows.session)
+        window = {**equality, "h": {"$gte": low, "$lt": high}}
+        wanted = rows.wanted - len(found)
+        sifted = await _sifted(database, rows, window, after, wanted) if width * size <= WINDOW * HASHES else None
+        if sifted is None:
+            tail = NATURAL.stages(after, wanted, rows.keep)
+            sifted = await database.rows(selection.type, [{"$match": window}, *rest, *tail], rows.session)
+        found += sifted
         looked_at += size * (high - low) / HASHES
-        low, width, after = high, width * 2, None
+        # No window is so wide that the budget could not end the walk in time.
+        wider = width * (2 if 2 * len(found) > rows.wanted else 4)
+        low, width, after = high, max(1, min(wider, ALLOWED * HASHES // (4 * size))), None
     return found
+
+
+async def _sifted(
+    database: Database, rows: Rows, window: Match, after: tuple[str | int, ...] | None, wanted: int
+) -> list[Document] | None:
+    """The rows of a narrow window, sifted in memory; None where it holds many more than was expected."""
+    sieve = Sieve(rows.selection.where, NATURAL)
+    most = 2 * WINDOW
+    found = await database.find(rows.selection.type, window, sieve.fields(rows.keep), most, rows.session)
+    return sieve.page(found, after, wanted) if len(found) < most else None
 
 
 async def recent(database: Database, rows: Rows) -> list[Document]:

@@ -12,6 +12,7 @@ import pytest
 from fhir_server.fhir import numbers
 from fhir_server.fhir.condition import All, Condition, Contains, Ids, Keys, Not, Prefix, Range
 from fhir_server.fhir.condition import Any as AnyOf
+from fhir_server.store import ways
 from fhir_server.store.database import Database
 from fhir_server.store.plan import COUNTED, NATURAL, candidates, remainder
 from fhir_server.store.records import Selection, SortKey
@@ -153,13 +154,18 @@ async def test_quantities_and_references_scan_an_index(crowd: Store, where: Cond
 async def test_what_a_search_really_asks_scans_indexes(crowd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stands between a selection and the database: its pipelines are listened to, and explained."""
     asked: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
-    rows = Database.rows
+    rows, find = Database.rows, Database.find
 
     async def listen(self: Database, name: str, pipeline: Any, session: Any = None) -> Any:
         asked.append((name, pipeline))
         return await rows(self, name, pipeline, session)
 
+    async def listen_to_finds(self: Database, name: str, predicate: Any, *more: Any) -> Any:
+        asked.append((name, [{"$match": predicate}]))
+        return await find(self, name, predicate, *more)
+
     monkeypatch.setattr(Database, "rows", listen)
+    monkeypatch.setattr(Database, "find", listen_to_finds)
     family = Prefix("st", "family␟family07")
     page = await crowd.search(*ANYBODY, Selection("Patient", family, (SortKey("birthdate", True),), limit=5))
     assert len(page.rows) == 5
@@ -175,9 +181,43 @@ async def test_what_a_search_really_asks_scans_indexes(crowd: Store, monkeypatch
     assert len(asked) > 5
     for name, pipeline in asked:
         if name in crowd.types:
+            # A find looks where an aggregation does that has nothing but its predicate.
             stage, documents = await examined(crowd, pipeline, name)
             assert stage in ("IXSCAN", "IDHACK"), pipeline
             assert documents <= 10, pipeline
+
+
+async def test_pages_look_at_what_they_need(crowd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By each way, one predicate at a time: no find looks at a whole collection, none gives more than it must."""
+    given: list[tuple[Mapping[str, Any], int]] = []
+    find = Database.find
+
+    async def listen(self: Database, name: str, predicate: Any, *more: Any) -> Any:
+        found = await find(self, name, predicate, *more)
+        given.append((predicate, len(found)))
+        return found
+
+    monkeypatch.setattr(Database, "find", listen)
+    cases: list[tuple[Condition, int]] = [
+        (Prefix("st", "family␟family07"), 10 + 6),
+        (Keys("tk", ("_profile␟http://example.org/profile9",)), 4 + 15 + 6),
+        (All((MALE, Prefix("st", "family␟family07"))), 4 + 10 + 6),
+        (MALE, 40),
+        (All(()), 40),
+    ]
+    for few in (64, 3):
+        monkeypatch.setattr(ways, "FEW", few)
+        for where, most in cases:
+            selection = Selection("Patient", where, limit=5)
+            await crowd.search(*ANYBODY, selection)
+            given.clear()
+            page = await crowd.search(*ANYBODY, selection)
+            assert len(page.rows) == 5
+            assert 0 < sum(count for _, count in given) <= most, where
+            for predicate, _ in given:
+                stage, documents = await examined(crowd, [{"$match": predicate}])
+                assert stage in ("IXSCAN", "IDHACK")
+                assert documents <= most
 
 
 async def test_a_page_of_everything_looks_at_about_a_page(crowd: Store) -> None:
