@@ -13,6 +13,7 @@ from fhir_server import guides
 from fhir_server.access import card_keys, policy, registration, secret
 from fhir_server.access.authority import Authority, Lifetimes, Limits
 from fhir_server.access.external import External
+from fhir_server.access.issuer_keys import IssuerKeys
 from fhir_server.access.key_sets import KeySets
 from fhir_server.access.outbound import Outbound
 from fhir_server.access.token_keys import TokenKeys
@@ -31,11 +32,16 @@ from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.links import link_routes
 from fhir_server.http.oauth import oauth_routes
+from fhir_server.http.portal.assets import Assets
+from fhir_server.http.portal.home import home_routes
+from fhir_server.http.portal.site import Site
+from fhir_server.http.portal.verify import verify_routes
 from fhir_server.http.routes import fhir_routes
 from fhir_server.http.sign_in import sign_in_routes
 from fhir_server.http.smart_configuration import discovery_routes
 from fhir_server.jobs.forgetting import forgetting
 from fhir_server.jobs.runner import Runner
+from fhir_server.jobs.upkeep import Upkeep
 from fhir_server.operations import shipped
 from fhir_server.operations.catalogue import OPERATIONS
 from fhir_server.operations.health_cards_corrections import Corrections
@@ -71,13 +77,27 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     known = Guides(
         settings.data / guides.FOLDER, settings.us_core, settings.profiles_own, settings.profiles_others, _allowed
     )
-    external, authority = _authority(settings, store, link_secret)
-    return Context(settings, store, now, keys, tenants, link_secret, authority.tokens, known, authority, external)
-
-
-def _authority(settings: Settings, store: Store, link_secret: bytes) -> tuple[External | None, Authority]:
-    """The authorization server, and the OpenID provider elsewhere that takes its place, if one is named."""
     outbound = Outbound(frozenset(settings.outbound_hosts))
+    external, authority = _authority(settings, store, link_secret, outbound)
+    return Context(
+        settings,
+        store,
+        now,
+        keys,
+        tenants,
+        link_secret,
+        authority.tokens,
+        known,
+        authority,
+        external,
+        IssuerKeys(outbound),
+    )
+
+
+def _authority(
+    settings: Settings, store: Store, link_secret: bytes, outbound: Outbound
+) -> tuple[External | None, Authority]:
+    """The authorization server, and the OpenID provider elsewhere that takes its place, if one is named."""
     key_sets = KeySets(outbound)
     external = None
     if settings.openid_issuer:
@@ -168,12 +188,15 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
         corrections.start()
         runner = Runner(context, permitted=partial(permitted, settings))
         runner.start()
+        upkeep = Upkeep(context)
+        upkeep.start()
         forgets = forgetting(context)
         forgets.start()
         try:
             yield
         finally:
             await forgets.close()
+            await upkeep.close()
             await runner.close()
             await corrections.close()
             opened.clear()
@@ -197,6 +220,8 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(issuer_routes(context))
     app.router.routes.extend(link_routes(context))
     app.router.routes.extend(health_routes(context))
+    site = Site(settings, Assets(settings.portal_color))
+    app.router.routes.extend([*site.assets.routes(), *home_routes(site), *verify_routes(context, site)])
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
     app.add_middleware(CrossOrigin, origins=None if settings.dev else partial(_origins, context))
     app.add_middleware(Hardening, origin=settings.origin)

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_server.access.authority import Authority
 from fhir_server.access.external import External
+from fhir_server.access.issuer_keys import IssuerKeys
 from fhir_server.access.tokens import Tokens
 from fhir_server.guides import Guides
 from fhir_server.store.store import Store
@@ -62,6 +63,16 @@ class Settings(BaseSettings):
     )
     job_seconds: int = Field(86_400, gt=0, description="How long the answer of a job is kept, in seconds.")
     page_token_seconds: int = Field(86_400, gt=0, description="How long a page link works, in seconds.")
+    portal_name: str = Field("", description="Name of the portal on its pages; otherwise a plain word for it.")
+    portal_color: str = Field(
+        "#1c4f82",
+        pattern=r"^#[0-9a-fA-F]{6}$",
+        description="Colour of the portal's header and buttons; dark enough for white letters on it.",
+    )
+    audit: bool | None = Field(
+        None,
+        description="Whether access to personal data is logged (AuditEvent); by default unless --dev.",
+    )
     jurisdiction: str = Field("US-NC", description="Jurisdiction whose eligibility policy applies when none is named.")
     time_zone: str = Field(
         "America/New_York", description="Time zone of the jurisdiction (IANA): whose calendar day today is."
@@ -123,6 +134,10 @@ class Settings(BaseSettings):
     us_core: Literal["6.1.0", "8.0.0"] = Field(
         "6.1.0", description="The version of US Core that a canonical without a version means."
     )
+    card_fetch: bool = Field(
+        False,
+        description="Whether verifying asks a trusted issuer among outbound_hosts for its keys and revocations of now.",
+    )
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
 
     @field_validator("base_url")
@@ -152,6 +167,18 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
                 raise ValueError(f"a tenant is named by the id of its Organization, without dots, not {name!r}")
         return value
+
+    @field_validator("portal_color")
+    @classmethod
+    def _portal_color(cls, value: str) -> str:
+        if contrast_with_white(value) < READABLE:
+            raise ValueError(f"white letters cannot be read on {value} (WCAG 2.2 asks for a contrast of {READABLE})")
+        return value
+
+    @property
+    def audited(self) -> bool:
+        """Whether access to personal data is logged."""
+        return not self.dev if self.audit is None else self.audit
 
     @property
     def base(self) -> str:
@@ -194,6 +221,8 @@ class Context:
     """The authorization server."""
     external: External | None
     """The OpenID provider elsewhere that is used instead, if any."""
+    issuer_keys: IssuerKeys
+    """What issuers of cards elsewhere publish, where this server may ask them (`outbound_hosts`)."""
 
     @property
     def today(self) -> date:
@@ -208,3 +237,13 @@ class Context:
 def calendar_day(instant: int, time_zone: str) -> date:
     """The day in that time zone (IANA name) at an instant, microseconds since 1970 in UTC."""
     return datetime.fromtimestamp(instant // 1_000_000, UTC).astimezone(ZoneInfo(time_zone)).date()
+
+
+READABLE = 4.5
+
+
+def contrast_with_white(color: str) -> float:
+    """The contrast ratio of a colour (#rrggbb) with white, 1 to 21. https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    parts = (int(color[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)

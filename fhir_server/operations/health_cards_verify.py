@@ -31,14 +31,25 @@ async def verify(call: Call) -> Reply:
     context = call.context
     at = call.arguments.text("at")
     moment = dates.microseconds(dates.parse(at).lo) if at is not None else context.clock()
-    presented = _picture(call.arguments.text("credential") or "")
-    reports = verify_cards(presented, await trust_list(context), moment / 1_000_000, leeway=_LEEWAY)
-    if len(reports) == 1:
-        parameters = _parts(reports[0])
+    found = await reports(context, _picture(call.arguments.text("credential") or ""), moment)
+    if len(found) == 1:
+        parameters = _parts(found[0])
     else:
-        parameters = [{"name": "card", "part": _parts(report)} for report in reports]
+        parameters = [{"name": "card", "part": _parts(report)} for report in found]
     answer = {"resourceType": "Parameters", "parameter": parameters}
     return Reply(200, json.dump(answer), headers=(("cache-control", "no-store"),))
+
+
+async def reports(context: Context, presented: bytes | str, moment: int | None = None) -> list[Report]:
+    """A report for each card presented, at a moment (microseconds since 1970, UTC; now if none is given)."""
+    seconds = (context.clock() if moment is None else moment) / 1_000_000
+    trust = await trust_list(context)
+    found = verify_cards(presented, trust, seconds, leeway=_LEEWAY)
+    if context.settings.card_fetch:
+        renewed = await context.issuer_keys.renew(trust, found)
+        if renewed is not None:
+            return verify_cards(presented, renewed, seconds, leeway=_LEEWAY)
+    return found
 
 
 async def trust_list(context: Context) -> TrustList:

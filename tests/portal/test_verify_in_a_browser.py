@@ -1,0 +1,62 @@
+"""https://www.w3.org/TR/WCAG22/
+
+A real browser on a phone and on a desk: the camera sees a card, a text is pasted, a picture is chosen.
+"""
+
+import io
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.async_api import Browser, Page, expect
+
+from smart_health_cards import png
+
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+
+
+async def opened(browser: Browser, origin: str, size: dict[str, int], language: str, scripts: bool = True) -> Page:
+    """The form, in a browser that has nothing of this server yet; whatever its console says fails the test."""
+    context = await browser.new_context(
+        viewport={"width": size["width"], "height": size["height"]},
+        locale=language,
+        permissions=["camera"],
+        java_script_enabled=scripts,
+    )
+    page = await context.new_page()
+
+    def complain(what: object) -> None:
+        raise AssertionError(str(what))
+
+    page.on("console", lambda message: complain(message.text))
+    page.on("pageerror", complain)
+    await page.goto(f"{origin}/verify")
+    return page
+
+
+@pytest.mark.parametrize(("size", "language", "said"), [(PHONE, "es", "Esta tarjeta es válida"), (DESK, "en", "valid")])
+async def test_the_camera_sees_a_card(
+    browser: tuple[Browser, Path], pages: httpx.AsyncClient, card: str, size: dict[str, int], language: str, said: str
+) -> None:
+    program, seen = browser
+    scene = Image.new("RGB", (1280, 960), "#445")
+    code = Image.open(io.BytesIO(png(card))).convert("RGB").resize((760, 760))
+    scene.paste(code, (260, 100))
+    scene.save(seen, "JPEG", quality=90)
+    page = await opened(program, str(pages.base_url).rstrip("/"), size, language)
+    await page.click("#scan-start")
+    await expect(page.locator("h1")).to_contain_text(said, timeout=15_000)
+    await expect(page.locator(".verdict.valid")).to_be_visible()
+    await page.context.close()
+
+
+async def test_without_scripts(browser: tuple[Browser, Path], pages: httpx.AsyncClient, card: str) -> None:
+    page = await opened(browser[0], str(pages.base_url).rstrip("/"), PHONE, "en", scripts=False)
+    assert await page.locator("#scan").is_hidden()
+    await page.set_input_files("#picture", {"name": "card.png", "mimeType": "image/png", "buffer": png(card)})
+    await page.click("#verify button[type=submit]")
+    await expect(page.locator(".verdict.valid")).to_be_visible()
+    # Nothing is wider than the phone.
+    assert await page.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
+    await page.context.close()
