@@ -48,8 +48,8 @@ async def page(
     context: Context,
     caller: Caller,
     predicate: Predicate,
-    after: tuple[str | int, ...] | None = None,
-    limit: int = PAGE,
+    after: tuple[str | int, ...] | None,
+    limit: int,
 ) -> tuple[list[facts.Record], tuple[str | int, ...] | None]:
     """Records of the next `limit` people, and the position to go on from; None at the end."""
     found = await context.store.search(caller, predicate, Selection("Patient", EVERYTHING, limit=limit, after=after))

@@ -140,7 +140,7 @@ async def _page(
 ) -> tuple[str | int, ...] | None:
     """Count the next page of people; where to go on, None at the end."""
     opened = planning.if_open(groups[1], as_of)
-    records, following = await people.page(context, SERVER, allow_all, after)
+    records, following = await people.page(context, SERVER, allow_all, after, people.PAGE)
     for record in records:
         known = facts.read(record, as_of)
         if known.deceased is not None or record.patient.get("active") is False:

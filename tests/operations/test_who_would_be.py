@@ -1,13 +1,21 @@
 """$who-would-be over HTTP: counted over everybody, in no small numbers, at once or as a job."""
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from fhir_server.operations import vocabulary
-from fhir_server.operations.who_would_be import race
+from fhir_server.caller import SERVER, allow_all
+from fhir_server.context import Context
+from fhir_server.fhir import index, json
+from fhir_server.operations import people, shipped, vocabulary, who_would_be
+from fhir_server.operations.who_would_be import Question, race
+from fhir_server.store.held import Held, take
+from fhir_server.store.records import Update
+from tests.operations.conftest import Clock
 
 RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
 # Counties in which no other test has anybody live.
@@ -155,3 +163,57 @@ async def test_what_is_refused(client: httpx.AsyncClient, path: str, status: int
 )
 def test_race(races: tuple[str, ...], expected: str) -> None:
     assert race(person(0, "1950", "Hyde", *races)) == expected
+
+
+class Killed(Exception):  # noqa: N818 - an event
+    """The process ended here."""
+
+
+async def test_a_count_that_was_interrupted_goes_on_and_counts_nobody_twice(
+    timed: tuple[Context, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, clock = timed
+    clock.set("2021-04-01T12:00:00-04:00")
+    monkeypatch.setattr(people, "PAGE", 4)
+    monkeypatch.setattr(who_would_be, "_PAGES_A_STEP", 1)
+    elders = next(each for each in shipped.resources() if each["id"] == "nc-2021-01-group-2") | {"id": "counted"}
+    resources = [
+        elders,
+        *({**person(number, "1950-03-01", "Yancey"), "id": f"counted-{number}"} for number in range(25)),
+    ]
+    writes = [
+        Update(each["resourceType"], each["id"], json.dump(each), index.entries(each, context.settings.base))
+        for each in resources
+    ]
+    await context.store.commit(SERVER, allow_all, writes)
+    question = Question("counted", date(2021, 4, 1), True, "en")
+    job = await context.store.jobs.enqueue(SERVER, who_would_be.KIND, msgspec.to_builtins(question))
+
+    async def held(after_steps: int | None) -> Held:
+        """The job in the hands of a process that dies after so many recorded steps."""
+        found = await take(context.store.jobs, f"process-{after_steps}", 30)
+        assert found is not None
+        real = found.record
+
+        async def record(*parts: Any) -> None:
+            await real(*parts)
+            if found.steps == after_steps:
+                raise Killed
+
+        monkeypatch.setattr(found, "record", record)
+        return found
+
+    for steps in (1, 3):
+        dying = await held(steps)
+        with pytest.raises(Killed):
+            await who_would_be.run(context, allow_all, dying)
+        await dying.give_back(0)
+    await who_would_be.run(context, allow_all, await held(None))
+    answer = b"".join([piece async for piece in context.store.jobs.answer(SERVER, job.id)])
+    strata = [
+        {part["name"]: _value(part) for part in parameter["part"]}
+        for parameter in json.parse(answer)["parameter"]
+        if parameter["name"] == "stratum"
+    ]
+    [yancey] = [each for each in strata if each["code"] == "37199"]
+    assert (yancey["registered"], yancey["eligible"]) == (22, 22)
