@@ -22,7 +22,7 @@ ALGORITHMS = ("RS384", "ES384")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
 _OURS = "user-"
 _NATIVE = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
-_LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MEMBERS = (
     *("id", "name", "redirect_uris", "scopes", "secret_sha256", "jwks", "jwks_uri"),
     *("organization", "role", "launch_url", "origins", "introspects"),
@@ -94,7 +94,7 @@ def _require_redirect(id: str, uri: str) -> None:
         parts = urlsplit(uri)
     except ValueError:
         raise ValueError(f"client {id}: {uri!r} is no address") from None
-    loopback = parts.scheme == "http" and parts.netloc.rsplit(":", 1)[0] in _LOOPBACK
+    loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK
     fit = (parts.scheme == "https" and parts.hostname) or loopback or _NATIVE.fullmatch(parts.scheme)
     if not fit or parts.fragment or "#" in uri or "*" in uri or not uri.isascii() or not uri.isprintable():
         raise ValueError(

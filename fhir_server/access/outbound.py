@@ -71,8 +71,8 @@ class Outbound:
             host, port = parts.hostname or "", parts.port or 443
         except ValueError:
             raise OutboundError("The address is malformed.") from None
-        if parts.scheme != "https" or parts.username is not None or not host:
-            raise OutboundError("Only https addresses without credentials are asked.")
+        if parts.scheme != "https" or parts.username is not None or not host or not url.isascii():
+            raise OutboundError("Only https addresses in ASCII, without credentials, are asked.")
         if (host if port == 443 else f"{host}:{port}") not in self.hosts:
             raise OutboundError(f"{host} is not among the hosts that this server may ask (setting outbound_hosts).")
         return host, port

@@ -4,6 +4,7 @@ Launches that are wrong in one way each: none of them yields a token, and each g
 """
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.oauth.conftest import BASE, House
 
 CHALLENGE = "code_challenge"
 
-TOLD_TO_THE_APP = {
+TOLD_TO_THE_APP: dict[str, tuple[dict[str, str | None], str]] = {
     "no PKCE": ({CHALLENGE: None, "code_challenge_method": None}, "invalid_request"),
     "PKCE plain": ({"code_challenge_method": "plain"}, "invalid_request"),
     "PKCE without a method": ({"code_challenge_method": None}, "invalid_request"),
@@ -30,7 +31,7 @@ TOLD_TO_THE_APP = {
     "a request object": ({"request": "e30.e30."}, "request_not_supported"),
 }
 
-TOLD_TO_THE_USER = {
+TOLD_TO_THE_USER: dict[str, dict[str, str | None]] = {
     "an unknown app": {"client_id": "nobody"},
     "no app": {"client_id": None},
     "a system": {"client_id": "mercy", "redirect_uri": None},
@@ -69,12 +70,12 @@ async def test_nobody_is_sent_anywhere(browser: Browser, wrong: str) -> None:
 
 
 async def test_a_parameter_twice(browser: Browser) -> None:
-    pairs = [*asking(BASE).items(), ("scope", "user/*.rs")]
-    answer = await browser.http.get("/oauth/authorize", params=pairs)
+    query = urlencode([*asking(BASE).items(), ("scope", "user/*.rs")])
+    answer = await browser.http.get(f"/oauth/authorize?{query}")
     assert told(answer)["error"] == "invalid_request"
 
 
-WRONG_CODES = {
+WRONG_CODES: dict[str, tuple[dict[str, str], str]] = {
     "another verifier": ({"code_verifier": "v" * 43}, "invalid_grant"),
     "no verifier": ({"code_verifier": ""}, "invalid_request"),
     "another redirect": ({"redirect_uri": "http://127.0.0.1:4567/callback"}, "invalid_grant"),
