@@ -3,9 +3,9 @@
 https://hl7.org/fhir/R4/security.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, Condition
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
@@ -47,6 +47,17 @@ class Caller:
     """Those of `patients` whom the recipient acts for only until they are 18: id and that moment, in microseconds."""
 
 
+@dataclass(slots=True)
+class Trace:
+    """What one request touched, for the access log: ids of patients, and what it asked for inside a Bundle."""
+
+    patients: set[str] = field(default_factory=set)
+    requests: list[str] = field(default_factory=list)
+
+
+Witness = Callable[[Sequence[str], str, str], dict[str, Any]]
+"""Versions written (`Immunization/1/_history/2`), what was done (CREATE, UPDATE, DELETE) and when -> its Provenance."""
+
 Rules = Callable[[Verb | None, str], Condition | None]
 """What one wants to do (None: anything) and a resource type -> the condition of the resources it may be done with; None
 where no scope is about that at all."""
@@ -66,6 +77,10 @@ class Access:
     """Whom alone what is written may be about (`Patient/1`); None: anybody."""
     least: int = 0
     """Numbers below this one the caller may not learn."""
+    witness: Witness | None = None
+    """Makes the Provenance that is stored with what the caller writes."""
+    trace: Trace | None = None
+    """Takes note of what the request at hand touches."""
     places: frozenset[str] = frozenset()
     """Types of which an update may create resources under ids of the client's."""
 
@@ -100,6 +115,12 @@ def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate
 def reaches(predicate: Predicate, verb: Verb, resource_type: str) -> bool:
     """Whether any scope is about doing this with resources of this type."""
     return not isinstance(predicate, Access) or predicate.rules(verb, resource_type) is not None
+
+
+def note(predicate: Predicate, request: str) -> None:
+    """Note for the access log what is asked for inside a Bundle."""
+    if isinstance(predicate, Access) and predicate.trace is not None:
+        predicate.trace.requests.append(request)
 
 
 def placing(predicate: Predicate, resource_type: str) -> None:

@@ -7,9 +7,10 @@ the scopes reach together exists for the caller.
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from fhir_server.access import visibility
+from fhir_server.access.provenance import provenance
 from fhir_server.access.scopes import Scope, grants, parsed
 from fhir_server.access.visibility import both, either
 from fhir_server.caller import Access, Caller, Predicate, Verb, unscoped
@@ -38,6 +39,7 @@ def _compiled(caller: Caller, least: int) -> Access:
     named = None if steward else frozenset(f"Patient/{id}" for id in caller.patients)
     return Access(
         rules,
+        witness=partial(provenance, caller),
         organization="" if steward else caller.organization,
         patients=named,
         least=least if visibility.is_statistician(caller) else 0,

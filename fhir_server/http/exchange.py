@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html#general
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import NoReturn
 
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope
 
 from fhir_server.access import emergency, policy
 from fhir_server.access.tokens import caller_of
-from fhir_server.caller import DEVELOPER, NOBODY, Caller, Predicate, allow_all, allow_none
+from fhir_server.caller import DEVELOPER, NOBODY, Caller, Predicate, Trace, allow_all, allow_none
 from fhir_server.context import Context
 from fhir_server.fhir import pairs, xml
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
@@ -46,6 +47,9 @@ class Exchange:
         self._receive = receive
         self.caller: Caller = NOBODY
         self.predicate: Predicate = allow_none
+        self.trace = Trace()
+        self.form: tuple[str, ...] = ()
+        """The form of a search by POST, as it came."""
         if len(scope["raw_path"]) + len(self._query) > _MAX_URL:
             raise refuse(
                 414, "too-long", "url-too-long", f"The address has more than {_MAX_URL} bytes; use POST _search."
@@ -70,7 +74,21 @@ class Exchange:
         caller = await caller_of(self.context, self.headers.get("authorization"))
         given = self.headers.get(emergency.HEADER)
         self.caller = caller if given is None else emergency.breaking(caller, given, self.method)
-        self.predicate = policy.access(self.caller, self.context.clock(), settings.small_cell)
+        access = policy.access(self.caller, self.context.clock(), settings.small_cell)
+        self.predicate = replace(access, trace=self.trace)
+
+    @property
+    def query(self) -> str:
+        """The query string, as it came."""
+        return self._query.decode("latin-1")
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The parameters of the query and of a form, as far as they can be read."""
+        try:
+            return [pair for text in (self.query, *self.form) for pair in pairs.pairs(text)]
+        except FhirError:
+            return []
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

@@ -131,7 +131,9 @@ async def _search_pairs(exchange: Exchange) -> list[tuple[str, str]]:
             raise refuse(
                 415, "not-supported", "unsupported-content-type", f"A search by POST takes {FORM}.", "Content-Type"
             )
-        form = of_bytes(await exchange.body(exchange.context.settings.max_resource))
+        body = await exchange.body(exchange.context.settings.max_resource)
+        exchange.form = (body.decode("latin-1"),)
+        form = of_bytes(body)
         exchange.shape(form)
         pairs = pairs + form
     return pairs

@@ -19,6 +19,7 @@ from fhir_server.context import Context
 from fhir_server.fhir import json, xml
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
 from fhir_server.http.exchange import Exchange
+from fhir_server.http.witness import attest
 from fhir_server.interactions.reply import Reply, unmodified
 
 log = logging.getLogger("fhir_server.http")
@@ -69,6 +70,11 @@ class Endpoint:
             log.error("%s in %s\n%s", type(error).__name__, scope.get("route"), _places(error))
             told = refuse(500, "exception", "internal", "The server failed; the failure has been logged.")
             response = refusal(told, exchange)
+        if exchange is not None and not self.is_public:
+            try:
+                await attest(exchange, scope["path"], response)
+            except FhirError as error:
+                response = refusal(error, exchange)
         if scope["method"] == "HEAD":
             response = Response(status_code=response.status_code, headers=dict(response.headers))
         if response.headers.get("connection") == "close":

@@ -26,6 +26,12 @@ class Address:
     special: str = ""
     criteria: str | None = None
 
+    def __str__(self) -> str:
+        """The relative URL."""
+        history = f"_history/{self.version}" if self.version is not None else self.special
+        path = "/".join(part for part in (*(self.owner or ()), self.type, self.id, history) if part)
+        return path if self.criteria is None else f"{path}?{self.criteria}"
+
     @property
     def operation(self) -> str:
         """The code of the operation, empty where there is none."""

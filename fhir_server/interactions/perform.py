@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, note
 from fhir_server.context import Context
 from fhir_server.fhir import dates
 from fhir_server.fhir.outcome import FhirError
@@ -66,6 +66,7 @@ def is_reading(asking: Asking, entry: Entry) -> bool:
 
 async def perform(asking: Asking, entry: Entry) -> Reply:
     """Do what one entry asks, as if it had come alone."""
+    note(asking.predicate, f"{entry.method} {entry.at}")
     if entry.at.operation:
         if asking.once is not None and asking.changes(entry):
             text = f"${entry.at.operation} cannot be called under an Idempotency-Key; call it outside of the Bundle."

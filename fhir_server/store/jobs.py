@@ -3,9 +3,9 @@
 https://hl7.org/fhir/R4/async.html
 
 A job is a document {_id, kind, owner, caller, given, state, due, holder, tries, ...} and numbered pieces of three
-files: `in` (what was sent), `log` (a record of every step done, to go on from) and `out` (the answer, between `head` and
-`tail`). `due` is the instant from which any process may take the job (held.py): to run it, to go on where its holder
-died, or to remove it.
+files: `in` (what was sent), `log` (a record of every step done, to go on from) and `out` (the answer, between `head`
+and `tail`). `due` is the instant from which any process may take the job (held.py): to run it, to go on where its
+holder died, or to remove it.
 """
 
 import asyncio

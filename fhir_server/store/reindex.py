@@ -105,7 +105,7 @@ class Reindex:
         while True:
             skipped = [each.partition("/")[2] for each in self.failed if each.startswith(f"{resource_type}/")]
             rest: Match = {"ix": {"$ne": ix}, "_id": {"$nin": skipped}} if skipped else {"ix": {"$ne": ix}}
-            keep: Match = {"vid": 1, "raw": 1, "org": 1, **({"tk": 1} if resource_type == "Group" else {})}
+            keep: Match = {"vid": 1, "raw": 1, "org": 1, "pt": 1, **({"tk": 1} if resource_type == "Group" else {})}
             async with self.database.reading():
                 stages: list[Match] = [{"$match": window}, {"$match": rest}, {"$limit": limit}, {"$project": keep}]
                 rows = await self.database.rows(resource_type, stages)
@@ -131,6 +131,9 @@ class Reindex:
         if resource_type == "Group":
             found = await self._pointing(row, found)
         found.org += [key for key in row["org"] if key.startswith((SEES, BY))]
+        if resource_type == "Provenance":
+            # The patients of what it is about, as the transaction that wrote both knew them.
+            found.pt = list(dict.fromkeys([*found.pt, *row["pt"]]))
         where = {"_id": row["_id"], "vid": row["vid"]}
         return [UpdateOne(where, {"$set": indexed(found)})]
 

@@ -52,6 +52,7 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "passing": (("exp",),),
     "meta": (),
     "relations": (("due",),),
+    "seals": (),
 }
 ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})
 

@@ -20,7 +20,7 @@ from fhir_server.caller import Access, Caller, Predicate, Verb, to
 from fhir_server.fhir import edition
 from fhir_server.fhir.condition import EVERYTHING, Condition, Prefix
 from fhir_server.fhir.outcome import refuse
-from fhir_server.store import failures, feed, reads, reindex, schema
+from fhir_server.store import failures, feed, reads, reindex, relations, schema, seals
 from fhir_server.store.built import Built, Rules
 from fhir_server.store.clients import Clients
 from fhir_server.store.commit import Commit
@@ -48,9 +48,11 @@ from fhir_server.store.records import (
     Write,
 )
 from fhir_server.store.revocations import Revocations
+from fhir_server.store.seals import Seal, Seals
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.statistics import Statistics
+from fhir_server.store.trail import Trail
 from fhir_server.store.users import Users
 from profiles.definitions import RESOURCE_TYPES
 
@@ -80,6 +82,10 @@ class Store:
     """What clients were allowed, and their tokens."""
     passing: Passing
     """Sessions, launches and the like."""
+    trail: Trail
+    """The access log."""
+    seals: Seals
+    """What proves that nobody changed the access log."""
     _search: Search
     _history: History
     _members: Members
@@ -131,6 +137,8 @@ class Store:
             Users(opened),
             Grants(opened),
             Passing(opened),
+            Trail(opened),
+            Seals(opened),
             search,
             History(opened),
             members,
@@ -140,6 +148,7 @@ class Store:
 
     async def close(self) -> None:
         """Stop numbering and close all connections."""
+        await self.trail.close()
         await self._sequencer.close()
         await self.database.close()
 
@@ -337,6 +346,16 @@ class Store:
     def incomplete(self) -> dict[str, list[str]]:
         """By type: the search parameters that not all resources are indexed by yet."""
         return {each: sorted(lacking) for each, lacking in sorted(self._built.missing.items())}
+
+    async def settle_relations(self) -> None:
+        """Look once more after relationships that began while others wrote about the same patients."""
+        async with self.database.writing():
+            await relations.finish(self.database)
+
+    async def seal_log(self) -> list[Seal]:
+        """Seal the days of the access log that are over; the new seals."""
+        async with self.database.reading(deadline=seals.LEASE_SECONDS):
+            return await self.seals.seal()
 
     async def served_under(self, base: str) -> None:
         """Record the base URL that is in force for this database from now on."""

@@ -5,11 +5,12 @@ https://hl7.org/fhir/R4/http.html#versions
 No database calls but the one that loads that state.
 """
 
+import secrets
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fhir_server.caller import Access, Predicate, Verb, to
-from fhir_server.fhir import json
+from fhir_server.fhir import index, json
 from fhir_server.fhir.condition import EVERYTHING, Condition
 from fhir_server.fhir.index import Entries, satisfies
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -26,6 +27,8 @@ from fhir_server.store.schema import history_of
 
 LARGEST = 8_000_000
 """Bytes of one resource; what is larger does not belong into a document."""
+
+_PROVENANCE = "Provenance"
 
 Target = tuple[str, str]
 
@@ -110,6 +113,8 @@ class Versions:
     replaces: dict[str, list[Document]] = field(default_factory=dict)
     deletes: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     changes: list[list[str | int]] = field(default_factory=list)
+    effects: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+    """What was done: version, action, and whom it is about."""
     written: list[tuple[str, str, Entries, list[str]]] = field(default_factory=list)
     """Type, id and entries of the new versions, and whom their last ones were about."""
 
@@ -121,7 +126,8 @@ class Versions:
                 self.ties.register(f"Patient/{write.id}", owners, self._organization)
 
     def complete(self) -> None:
-        """Learn what the new versions show, and give all of them the keys that come of it."""
+        """Add the Provenance of what was done; learn what all of it shows, and give it the keys that come of that."""
+        self._testify()
         for resource_type, id, entries, before in self.written:
             self.ties.learn(resource_type, id, entries, before)
         for resource_type in TIED & {*self.inserts, *self.replaces}:
@@ -172,6 +178,7 @@ class Versions:
         self.deletes.setdefault(write.type, []).append((write.id, old["vid"]))
         version = stored(write.type, grave)
         self._change(version)
+        self._note(version, "DELETE", old["pt"])
         return Committed(version, "deleted")
 
     def _first(self, write: Create | Update, number: int, method: Method) -> Stored:
@@ -192,7 +199,34 @@ class Versions:
             raise refuse(413, "too-long", "resource-too-large", text, write.type)
         version = Stored(write.type, write.id, number, self.updated, raw, method, created=old is None)
         self._change(version)
+        self._note(version, "CREATE" if old is None else "UPDATE", write.entries.pt)
         return version
+
+    def _testify(self) -> None:
+        """One Provenance for everything that was done alike about the same patients: it tells none of another."""
+        access = self.predicate
+        if not isinstance(access, Access) or access.witness is None:
+            return
+        alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for target, action, patients in self.effects:
+            alike.setdefault((action, patients), []).append(target)
+            if access.trace is not None:
+                access.trace.patients.update(each.removeprefix("Patient/") for each in patients)
+        for (action, patients), targets in alike.items():
+            id = secrets.token_hex(16)
+            told = access.witness(targets, action, json.instant(self.updated))
+            found = index.entries(told, "", id)
+            found.pt = list(patients)
+            self.ties.stamp(_PROVENANCE, found, [wrote(self._organization)] if self._organization else [])
+            version = Stored(_PROVENANCE, id, 1, self.updated, json.stamp(json.dump(told), id, 1, self.updated), "POST")
+            self.inserts.setdefault(_PROVENANCE, []).append(current(version, found))
+            self.written.append((_PROVENANCE, id, found, []))
+            self._change(version)
+
+    def _note(self, version: Stored, action: str, patients: Iterable[str]) -> None:
+        if version.type not in (_PROVENANCE, "AuditEvent"):
+            target = f"{version.type}/{version.id}/_history/{version.version}"
+            self.effects.append((target, action, tuple(patients)))
 
     def _keep(self, resource_type: str, document: Document) -> None:
         self.inserts.setdefault(history_of(resource_type), []).append(document)
@@ -220,8 +254,8 @@ class Versions:
             raise refuse(403, "forbidden", "not-submitter", text, write.type)
 
     def _require_within_reach(self, verb: Verb, write: Create | Update, before: Sequence[str]) -> None:
-        """Nobody writes a resource that would then not exist for them, or that is about others than it was (`before`) and
-        whom they have nothing to do with: into another's compartment."""
+        """Nobody writes a resource that would then not exist for them, or that is about others than it was (`before`)
+        with whom they have nothing to do: into another's compartment."""
         allowed = _holds(to(self.predicate, verb)(write.type), write.id, write.entries, self.updated)
         if not allowed or self._strangers(write, before):
             text = f"You may not store this {write.type}: it would belong to somebody beyond your access."

@@ -51,7 +51,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     """One application for all tests of access, with the world in it."""
     database = EmbeddedDatabase(tmp_path_factory.mktemp("access-database"))
     await database.start()
-    settings = Settings(data=_folder(tmp_path_factory), base_url=BASE)
+    settings = Settings.model_validate({"data": _folder(tmp_path_factory), "base_url": BASE})
     app = create_app(settings, database.uri)
     try:
         async with app.router.lifespan_context(app):
@@ -70,9 +70,6 @@ def _folder(factory: pytest.TempPathFactory) -> Path:
     folder = factory.mktemp("access-data")
     folder.chmod(0o700)
     return folder
-
-
-STEWARD = Caller("steward", frozenset({"registry"}), "registry", ("system/*.cruds",))
 
 
 async def _settle(house: House) -> None:

@@ -43,17 +43,17 @@ WORLD = {(each["resourceType"], each["id"]): each for _, entries in resources() 
 
 def mine(kind: str) -> str:
     """The id of the resource of this type about ann; of the plant's roster, the north's task."""
-    known = {"Patient": "ann", "Group": "roster-plant", "Task": "task-north", **SHARED_IDS}
+    known: dict[str, str] = {"Patient": "ann", "Group": "roster-plant", "Task": "task-north", **SHARED_IDS}
     return known.get(kind, f"{kind}-ann")
 
 
 def theirs(kind: str) -> str:
     """The id of the resource of this type about ben; of the south's roster and task."""
-    known = {"Patient": "ben", "Group": "roster-south", "Task": "task-south", **SHARED_IDS}
+    known: dict[str, str] = {"Patient": "ben", "Group": "roster-south", "Task": "task-south", **SHARED_IDS}
     return known.get(kind, f"{kind}-ben")
 
 
-SHARED_IDS = {each["resourceType"]: each["id"] for each in reversed(directory()) if each["resourceType"] in DIRECTORY}
+SHARED_IDS: dict[str, str] = {each["resourceType"]: each["id"] for each in reversed(directory()) if each["resourceType"] in DIRECTORY}
 
 SEES_MINE = {
     "record": {"ann", "ann-reading", "ann-doses", "ann-and-cat", "north", "north-ann", "submitter", "registry"},

@@ -1,0 +1,144 @@
+"""Audit: the AuditEvents of an interaction with personal data, in the shape of IHE's Basic Audit Log Patterns.
+
+https://profiles.ihe.net/ITI/BALP/
+
+Pure. An interaction that touched several patients makes an event for each, which names no other of them, and one for
+the query itself: a patient who reads the access log learns nothing of others.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from fhir_server.caller import Caller
+
+Resource = dict[str, Any]
+
+_INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
+_AUDIT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+_ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+_OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
+_ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+_PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
+_PROFILES = {"R": "Read", "E": "Query", "C": "Create", "U": "Update", "D": "Delete"}
+
+_PATIENTS = re.compile(rb'[/"]Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/\d+)?"')
+_MENTIONED = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
+
+CLIENT = {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]}
+SERVER = {"coding": [{"system": _DICOM, "code": "110152", "display": "Destination Role ID"}]}
+USER = {
+    "coding": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"},
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """What happened: who asked for what, when (FHIR instant), and what came of it.
+
+    `code` is that of FHIR's interactions, `action` AuditEvent's C, R, U, D or E; `target` the resource named
+    (`Immunization/1`), `query` the address and parameters of what was asked, `status` the answer's; `request` is the
+    id of the request.
+    """
+
+    caller: Caller
+    code: str
+    action: str
+    moment: str
+    status: int
+    target: str = ""
+    query: str = ""
+    request: str = ""
+
+
+def patients_in(body: bytes) -> set[str]:
+    """The ids of the patients that an answer names, or is."""
+    return {found.decode() for found in _PATIENTS.findall(body)}
+
+
+def patients_named(text: str) -> set[str]:
+    """The ids of the patients that an address or query names."""
+    return set(_MENTIONED.findall(unquote(text)))
+
+
+def events(happened: Interaction, patients: Sequence[str], base: str) -> Iterator[Resource]:
+    """The AuditEvents of the interaction, without ids."""
+    if len(patients) == 1:
+        yield _event(happened, base, patients[0], with_query=True)
+        return
+    yield _event(happened, base, "", with_query=True)
+    for patient in patients:
+        yield _event(happened, base, patient, with_query=False)
+
+
+def _event(happened: Interaction, base: str, patient: str, *, with_query: bool) -> Resource:
+    caller = happened.caller
+    profile = _PROFILE + ("Patient" if patient else "") + _PROFILES[happened.action]
+    event: Resource = {
+        "resourceType": "AuditEvent",
+        "meta": {"profile": [profile]},
+        "type": {"system": _AUDIT_TYPE, "code": "rest", "display": "RESTful Operation"},
+        "subtype": [{"system": _INTERACTIONS, "code": happened.code}],
+        "action": happened.action,
+        "recorded": happened.moment,
+        "outcome": _outcome(happened.status),
+        "outcomeDesc": f"HTTP {happened.status}",
+    }
+    if caller.purpose:
+        glass = {"system": _ACT_REASON, "code": "BTG", "display": "break the glass"}
+        event["purposeOfEvent"] = [{"coding": [glass], "text": caller.purpose}]
+    event["agent"] = list(_agents(caller, base))
+    event["source"] = {"observer": {"display": base}}
+    event["entity"] = list(_entities(happened, patient, with_query))
+    return event
+
+
+def _outcome(status: int) -> str:
+    """0 success, 4 refused, 8 failed."""
+    return "0" if status < 400 else "4" if status < 500 else "8"
+
+
+def _agents(caller: Caller, base: str) -> Iterator[Resource]:
+    yield {"type": SERVER, "who": {"display": base}, "requestor": False}
+    user: Resource = {"type": USER, "requestor": True}
+    # Never a Patient's reference: the log of one patient must not name another.
+    identified = {"identifier": {"value": caller.subject}}
+    user["who"] = {"reference": f"Practitioner/{caller.practitioner}"} if caller.practitioner else identified
+    if caller.client:
+        yield {"type": CLIENT, "who": {"identifier": {"value": caller.client}}, "requestor": False}
+    if caller.roles:
+        user["role"] = [{"text": role} for role in sorted(caller.roles)]
+    yield user
+    if caller.organization:
+        yield {"who": {"reference": f"Organization/{caller.organization}"}, "requestor": False}
+
+
+def _entities(happened: Interaction, patient: str, with_query: bool) -> Iterator[Resource]:
+    if patient:
+        yield {"what": {"reference": f"Patient/{patient}"}, "type": _entity(_ENTITY_TYPE, "1"), "role": _role("1")}
+    # A patient is not told twice; and never another one.
+    if happened.target and not happened.target.startswith("Patient/"):
+        yield {"what": {"reference": happened.target}, "type": _entity(_ENTITY_TYPE, "2"), "role": _role("4")}
+    if with_query and happened.query:
+        told = b64encode(happened.query.encode()).decode()
+        yield {"type": _entity(_ENTITY_TYPE, "2"), "role": _role("24"), "query": told}
+    if happened.request:
+        told_by = {"what": {"identifier": {"value": happened.request}}}
+        yield {
+            **told_by,
+            "type": _entity("https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "XrequestId"),
+        }
+
+
+def _entity(system: str, code: str) -> Resource:
+    return {"system": system, "code": code}
+
+
+def _role(code: str) -> Resource:
+    return {"system": _OBJECT_ROLE, "code": code}

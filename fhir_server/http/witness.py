@@ -1,0 +1,119 @@
+"""Witness: tells the access log what an exchange was about, before its answer leaves.
+
+https://profiles.ihe.net/ITI/BALP/
+"""
+
+import hashlib
+import logging
+import secrets
+
+from starlette.responses import Response, StreamingResponse
+
+from fhir_server.access import audit, emergency
+from fhir_server.access.audit import Interaction
+from fhir_server.access.visibility import SHARED
+from fhir_server.caller import NOBODY, SERVER, allow_all
+from fhir_server.fhir import index, json
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.http.exchange import Exchange
+from fhir_server.store.records import Create
+
+log = logging.getLogger("fhir_server.access")
+
+_ACTIONS = {"GET": ("read", "R"), "PUT": ("update", "U"), "PATCH": ("patch", "U"), "DELETE": ("delete", "D")}
+_REVIEW = {"system": "https://fhir-server.example/fhir/CodeSystem/audit", "code": "break-glass-review"}
+
+
+async def attest(exchange: Exchange, address: str, response: Response) -> None:
+    """Durable when this returns: who asked for what, and what came of it. FhirError 503."""
+    context = exchange.context
+    if not context.settings.audited or exchange.caller is NOBODY:
+        return
+    patients = _patients(exchange, address, response)
+    if exchange.path.get("type") in SHARED and not patients:
+        return
+    moment = context.clock()
+    code, action = _happened(exchange, address, response.status_code)
+    happened = Interaction(
+        exchange.caller, code, action, json.instant(moment), response.status_code,
+        _target(exchange), _query(exchange, address), exchange.headers.get("x-request-id", "")[:200],
+    )  # fmt: skip
+    events = []
+    for event in audit.events(happened, sorted(patients), context.settings.base):
+        id = secrets.token_hex(16)
+        raw = json.stamp(json.dump(event), id, 1, moment)
+        events.append((id, raw, index.entries(event, context.settings.base, id)))
+    await context.store.trail.append(events, moment)
+    if exchange.caller.emergency:
+        await _alert(exchange, moment)
+
+
+def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
+    found = set() if isinstance(response, StreamingResponse) else audit.patients_in(bytes(response.body))
+    found |= audit.patients_named(f"{address}?{exchange.query}")
+    found |= exchange.trace.patients
+    for request in exchange.trace.requests:
+        found |= audit.patients_named(request)
+    for name in ("patient", "subject", "_id"):
+        if name == "_id" and exchange.path.get("type") != "Patient":
+            continue
+        found |= {value for key, value in exchange.asked if key == name and value.isascii() and "/" not in value}
+    return {each for each in found if 0 < len(each) <= 64}
+
+
+def _happened(exchange: Exchange, address: str, status: int) -> tuple[str, str]:
+    """The code of the interaction, and AuditEvent's letter for it."""
+    path, method = exchange.path, exchange.method
+    if "operation" in path or "job" in path:
+        return "operation", "E"
+    if "version" in path:
+        return "vread", "R"
+    if address.endswith("/_history"):
+        return f"history-{'instance' if 'id' in path else 'type' if 'type' in path else 'system'}", "R"
+    if method == "POST" and not address.endswith("/_search"):
+        return ("create", "C") if "type" in path else ("batch", "E")
+    if "id" not in path or "owner" in path or method == "POST":
+        if method in ("GET", "HEAD", "POST"):
+            return ("search-type" if "type" in path else "search-system"), "E"
+    elif address.endswith("/*"):
+        return "search-system", "E"
+    code, action = _ACTIONS.get(method, ("read", "R"))
+    return (code, action) if status != 201 else ("create", "C")
+
+
+def _target(exchange: Exchange) -> str:
+    path = exchange.path
+    if "owner" in path or "type" not in path or "id" not in path:
+        return ""
+    version = f"/_history/{path['version']}" if "version" in path else ""
+    return f"{path['type']}/{path['id']}{version}"
+
+
+def _query(exchange: Exchange, address: str) -> str:
+    asked = f"{exchange.method} {address}{'?' if exchange.query else ''}{exchange.query}"
+    return "\n".join([asked, *exchange.form, *exchange.trace.requests])
+
+
+async def _alert(exchange: Exchange, moment: int) -> None:
+    """Somebody broke the glass: stewards get a Task for it, once a day for the same caller and patient."""
+    context, caller = exchange.context, exchange.caller
+    log.warning("%s was used; stewards find a Task to review it", emergency.HEADER)
+    day = json.instant(moment)[:10]
+    id = hashlib.sha256(f"{caller.subject}|{caller.emergency}|{day}".encode()).hexdigest()[:40]
+    task = {
+        "resourceType": "Task",
+        "id": id,
+        "status": "requested",
+        "intent": "order",
+        "code": {"coding": [_REVIEW]},
+        "for": {"reference": f"Patient/{caller.emergency}"},
+        "authoredOn": json.instant(moment),
+        "description": caller.purpose,
+        "input": [{"type": {"text": "who"}, "valueString": caller.subject}],
+    }
+    entries = index.entries(task, context.settings.base)
+    try:
+        await context.store.commit(SERVER, allow_all, [Create("Task", id, json.dump(task), entries)])
+    except FhirError as error:
+        if error.status != 409:
+            raise

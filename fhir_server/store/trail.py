@@ -1,0 +1,81 @@
+"""Trail: the access log's AuditEvents, appended in groups, durable when the call returns.
+
+https://hl7.org/fhir/R4/auditevent.html
+
+While one group is on its way to the disk the next gathers, so a busy server writes many with one call and an idle one
+waits for nobody. The log is append-only: it has no versions, stands in no feed, and no other call of the store changes
+it. A digest of every day is sealed (seals.py).
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from pymongo.errors import PyMongoError
+
+from fhir_server.fhir.index import Entries
+from fhir_server.store import failures
+from fhir_server.store.database import Database
+from fhir_server.store.documents import current
+from fhir_server.store.driver import Document
+from fhir_server.store.records import Stored
+
+LOG = "AuditEvent"
+GROUP = 500
+"""Events written by one call."""
+SECONDS = 5.0
+"""A group that takes longer is given up: those who wait for it are refused."""
+
+
+@dataclass
+class Trail:
+    """Appends to one database's access log."""
+
+    database: Database
+    _waiting: list[tuple[list[Document], asyncio.Future[None]]] = field(default_factory=list)
+    _writer: asyncio.Task[None] | None = None
+
+    async def append(self, events: list[tuple[str, bytes, Entries]], moment: int) -> None:
+        """Keep these events (id, bytes, index entries), recorded at `moment` in microseconds. FhirError 503 where that
+        cannot be made sure of."""
+        documents = [current(Stored(LOG, id, 1, moment, raw, "POST"), entries) for id, raw, entries in events]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((documents, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="access log")
+        await done
+
+    async def close(self) -> None:
+        """Return when all that was appended is written or refused."""
+        if self._writer is not None:
+            await asyncio.gather(self._writer, return_exceptions=True)
+
+    async def _write(self) -> None:
+        while self._waiting:
+            group: list[tuple[list[Document], asyncio.Future[None]]] = []
+            size = 0
+            while self._waiting and size < GROUP:
+                group.append(self._waiting.pop(0))
+                size += len(group[-1][0])
+            failed: BaseException | None = failures.unavailable()
+            try:
+                async with asyncio.timeout(SECONDS):
+                    await self._insert([document for documents, _ in group for document in documents])
+                failed = None
+            except TimeoutError:
+                failed = failures.timed_out()
+            except PyMongoError as error:
+                failed = failures.explain(error)
+            finally:
+                for _, done in group:
+                    if not done.done():
+                        if failed is None:
+                            done.set_result(None)
+                        else:
+                            done.set_exception(failed)
+
+    async def _insert(self, documents: list[Document]) -> None:
+        collection = self.database.collection(LOG)
+        if len(documents) == 1:
+            await collection.insert_one(documents[0])
+        else:
+            await collection.insert_many(documents, ordered=False)

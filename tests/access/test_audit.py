@@ -1,0 +1,174 @@
+"""https://profiles.ihe.net/ITI/BALP/
+
+The access log: what is in it, who reads it, that nobody changes it unseen, and that nothing answers without it.
+"""
+
+from base64 import b64decode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from fhir_server.caller import Caller
+from fhir_server.fhir import json
+from fhir_server.fhir.index import Entries
+from profiles import structure
+from tests.access.conftest import House
+from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id
+from tests.access.world import STEWARD, about
+
+BEN = replace(ANN, subject="u-ben", patients=frozenset({"ben"}), patient="ben")
+
+
+async def events(house: House, request: str, caller: Caller = STEWARD) -> list[dict[str, Any]]:
+    """The events of a request, by its id."""
+    answer = await house.ask(caller, "GET", "AuditEvent?_sort=-date&_count=200")
+    assert answer.status_code == 200, answer.text
+    found = [entry["resource"] for entry in answer.json().get("entry", ())]
+    return [each for each in found if request in str(each["entity"])]
+
+
+def patients(found: list[dict[str, Any]]) -> list[str]:
+    references = [entity.get("what", {}).get("reference", "") for each in found for entity in each["entity"]]
+    return sorted(each for each in references if each.startswith("Patient/"))
+
+
+def query(event: dict[str, Any]) -> str:
+    return "\n".join(b64decode(entity["query"]).decode() for entity in event["entity"] if "query" in entity)
+
+
+@pytest.mark.parametrize(
+    ("caller", "method", "path", "code", "action", "outcome", "whom"),
+    [
+        (ANN, "GET", "Patient/ann", "read", "R", "0", ["ann"]),
+        (ANN, "GET", "Immunization/Immunization-ann", "read", "R", "0", ["ann"]),
+        (ANN, "GET", "Immunization/Immunization-ann/_history/1", "vread", "R", "0", ["ann"]),
+        (ANN, "GET", "Patient/ben", "read", "R", "4", ["ben"]),
+        (ANN, "GET", "Immunization?patient=Patient/ben", "search-type", "E", "0", ["ben"]),
+        (ANN, "GET", "Immunization?patient=ben", "search-type", "E", "0", ["ben"]),
+        (ANN, "GET", "Observation?code=nothing", "search-type", "E", "0", []),
+        (ANN, "GET", "Patient?nothing=1", "search-type", "E", "4", []),
+        (ANN, "DELETE", "Patient/ann", "delete", "D", "4", ["ann"]),
+        (ANN, "GET", "Patient/ann/$everything", "operation", "E", "0", ["ann"]),
+        (ANN, "GET", "Patient/ann/_history", "history-instance", "R", "0", ["ann"]),
+        (ANN, "GET", "Patient/ann/Condition", "search-type", "E", "0", ["ann"]),
+        (replace(ANN, scopes=("patient/Patient.rs",)), "GET", "Condition", "search-type", "E", "4", []),
+        (SOUTH, "GET", "Immunization?_id=Immunization-ben,Immunization-fay", "search-type", "E", "0", ["ben", "fay"]),
+    ],
+)
+async def test_an_interaction_is_logged(
+    house: House, caller: Caller, method: str, path: str, code: str, action: str, outcome: str, whom: list[str]
+) -> None:
+    request = f"request-{abs(hash((caller, method, path)))}"
+    await house.ask(caller, method, path, headers={"X-Request-Id": request})
+    found = await events(house, request)
+    assert patients(found) == [f"Patient/{each}" for each in whom]
+    assert len(found) == (len(whom) + 1 if len(whom) > 1 else 1)
+    for each in found:
+        assert not structure.check(each)
+        assert (each["subtype"][0]["code"], each["action"], each["outcome"]) == (code, action, outcome)
+        assert caller.client in str(each["agent"])
+        assert len(patients([each])) <= 1
+    asked = [query(each) for each in found if query(each)]
+    assert len(asked) == 1 and path.partition("?")[2] in asked[0]
+
+
+async def test_directories_and_strangers_are_not_logged(house: House) -> None:
+    await house.ask(ANN, "GET", "Location/hall", headers={"X-Request-Id": "request-hall"})
+    await house.http.get("Patient/ann", headers={"X-Request-Id": "request-nobody"})
+    assert await events(house, "request-hall") == await events(house, "request-nobody") == []
+
+
+async def test_a_bundle_is_logged_with_what_it_asked(house: House) -> None:
+    entries = [
+        {"request": {"method": "GET", "url": url}} for url in ("Patient/ann", "Immunization?patient=Patient/ben")
+    ]
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    await house.ask(ANN, "POST", "", bundle, {"X-Request-Id": "request-bundle"})
+    found = await events(house, "request-bundle")
+    assert patients(found) == ["Patient/ann", "Patient/ben"]
+    [asked] = [query(each) for each in found if query(each)]
+    assert "GET Immunization?patient=Patient/ben" in asked
+
+
+async def test_recipients_read_who_read_their_record(house: House) -> None:
+    await house.ask(NORTH, "GET", "Patient/ann", headers={"X-Request-Id": "request-mine"})
+    await house.ask(SOUTH, "GET", "Patient?_id=ben,fay", headers={"X-Request-Id": "request-both"})
+    [event] = await events(house, "request-mine", ANN)
+    assert {"who": {"reference": "Organization/north"}, "requestor": False} in event["agent"]
+    [own] = await events(house, "request-both", BEN)
+    assert "fay" not in json.dump(own).decode()
+    assert await events(house, "request-mine", BEN) == []
+    assert await events(house, "request-mine", NORTH) == []
+    mine = await house.ask(ANN, "GET", "AuditEvent?_count=200")
+    assert "Patient/ben" not in mine.text and "Patient/fay" not in mine.text
+
+
+async def test_a_broken_glass_is_logged_and_reviewed(house: House) -> None:
+    headers = {"Break-Glass": "Patient/cat found unconscious", "X-Request-Id": "request-glass"}
+    assert (await house.ask(SOUTH, "GET", "Patient/cat", headers=headers)).status_code == 200
+    [event] = await events(house, "request-glass")
+    [purpose] = event["purposeOfEvent"]
+    assert (purpose["coding"][0]["code"], purpose["text"]) == ("BTG", "found unconscious")
+    tasks = await house.ask(STEWARD, "GET", "Task?code=break-glass-review&patient=Patient/cat")
+    assert tasks.json()["total"] == 1
+    assert (await house.ask(SOUTH, "GET", "Task?code=break-glass-review")).json()["total"] == 0
+
+
+async def test_what_cannot_be_logged_is_not_answered(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(documents: object) -> None:
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr(house.context.store.trail, "_insert", away)
+    answer = await house.ask(ANN, "GET", "Patient/ann")
+    assert answer.status_code == 503
+    assert "Familyann" not in answer.text
+
+
+async def test_what_is_written_has_its_provenance(house: House) -> None:
+    made = await house.ask(NORTH, "POST", "Immunization", without_id(about("Immunization", "ann", "north")))
+    dose = made.json()
+    found = await house.ask(NORTH, "GET", f"Immunization?_id={dose['id']}&_revinclude=Provenance:target")
+    [told] = [each["resource"] for each in found.json()["entry"] if each["search"]["mode"] == "include"]
+    assert not structure.check(told)
+    assert told["target"] == [{"reference": f"Immunization/{dose['id']}/_history/1"}]
+    assert told["activity"]["coding"][0]["code"] == "CREATE"
+    author, client = told["agent"]
+    assert author["who"] == {"reference": "Practitioner/doctor-north"}
+    assert client["who"] == {"identifier": {"value": "ehr"}}
+    own = await house.ask(ANN, "GET", f"Immunization?_id={dose['id']}&_revinclude=Provenance:target")
+    assert told["id"] in own.text
+    assert (await house.ask(BEN, "GET", f"Provenance/{told['id']}")).status_code == 404
+
+
+async def test_provenance_of_several_patients_tells_none_of_another(house: House) -> None:
+    entries = [{"resource": bare(each), "request": {"method": "POST", "url": "Patient"}} for each in ("pia", "pit")]
+    answer = await house.ask(NORTH, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    ids = [entry["response"]["location"].split("/")[-3] for entry in answer.json()["entry"]]
+    for id, other in (ids, ids[::-1]):
+        own = replace(ANN, patients=frozenset({id}), patient=id)
+        log = await house.ask(own, "GET", "Provenance")
+        assert log.json()["total"] == 1 and other not in log.text
+
+
+async def test_the_log_is_sealed_and_a_change_is_found(house: House) -> None:
+    store = house.context.store
+    day = 86_400_000_000
+    start = 20_000 * day
+    for number in range(5):
+        moment = start + number // 2 * day
+        raw = json.dump({"resourceType": "AuditEvent", "id": f"old{number}"})
+        await store.trail.append([(f"old{number}", raw, Entries())], moment)
+    sealed = await store.seal_log()
+    assert [(seal.day, seal.events) for seal in sealed[:4]] == [
+        ("2024-10-04", 2), ("2024-10-05", 2), ("2024-10-06", 1), ("2024-10-07", 0),
+    ]  # fmt: skip
+    assert sealed[1].before == sealed[0].digest
+    assert await store.seal_log() == []
+    assert await store.seals.broken() is None
+    log = store.database.collection("AuditEvent")
+    await log.update_one({"_id": "old2"}, {"$set": {"raw": b"{}"}})
+    assert await store.seals.broken() == "2024-10-05"
+    await log.delete_one({"_id": "old0"})
+    assert await store.seals.broken() == "2024-10-04"
