@@ -279,9 +279,7 @@ def _held(constraint: Constraint, value: Any, type_name: str, where: str, world:
         text = f"The constraint {constraint.key} could not be evaluated: {constraint.human}"
         return [Problem(where, "informational", "constraint-not-evaluated", text, "information")]
     severity: Severity = "error" if constraint.severity == "error" else "warning"
-    return [
-        Problem(where, "invariant", f"constraint-{constraint.key}", f"{constraint.key}: {constraint.human}", severity)
-    ]
+    return [Problem(where, "invariant", constraint.detail, f"{constraint.key}: {constraint.human}", severity)]
 
 
 def _target(rule: Rule, value: Value, world: World) -> Problems:

@@ -43,6 +43,11 @@ class Constraint(NamedTuple):
     expression: str
     human: str
 
+    @property
+    def detail(self) -> str:
+        """Our code for a breach: the key in lower case, without what a code may not have."""
+        return "constraint-" + re.sub(r"[^a-z0-9.-]+", "-", self.key.lower())
+
     def holds(self, value: Any, at: str, world: World) -> bool | None:
         """Whether the constraint holds for the value of the element `at`; None if it cannot be evaluated here."""
         by_hand = HAND.get(" ".join(self.expression.split()))

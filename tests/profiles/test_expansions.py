@@ -82,7 +82,7 @@ def test_an_expansion_it_brings_along() -> None:
 
 
 def test_one_that_is_not_at_hand() -> None:
-    assert expand("v", {}.get) is None
+    assert expand("v", lambda canonical: None) is None
 
 
 def test_circles_are_named() -> None:
