@@ -10,7 +10,7 @@ from fhir_server.domain.demographics import email, phone
 from fhir_server.domain.facts import Facts
 from fhir_server.domain.reminders import Contact, Way
 from fhir_server.domain.sentences import LANGUAGES
-from fhir_server.operations import facts
+from fhir_server.operations import facts, sources
 
 _EVERY: frozenset[Way] = frozenset({"email", "phone"})
 
@@ -58,15 +58,10 @@ def _points(patient: facts.Resource, system: str, on: date) -> Iterator[str]:
     in_use = [
         point
         for point in patient.get("telecom", ())
-        if point.get("system") == system and point.get("use") != "old" and _lasts(point.get("period", {}), on)
+        if point.get("system") == system and point.get("use") != "old" and sources.lasts(point.get("period", {}), on)
     ]
     ranked = sorted(in_use, key=lambda point: (point.get("rank") is None, point.get("rank", 0)))
     yield from (point["value"] for point in ranked if point.get("value"))
-
-
-def _lasts(period: dict[str, str], on: date) -> bool:
-    end = period.get("end")
-    return end is None or on.isoformat()[: len(end[:10])] <= end[:10]
 
 
 def _allowed(known: Facts) -> frozenset[Way]:

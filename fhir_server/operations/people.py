@@ -15,7 +15,7 @@ from fhir_server.caller import SERVER, Caller, Predicate, allow_all
 from fhir_server.context import Context
 from fhir_server.fhir import json, references
 from fhir_server.fhir.condition import EVERYTHING, SEPARATOR, All, Condition, Keys
-from fhir_server.operations import facts, histories
+from fhir_server.operations import facts, histories, membership
 from fhir_server.store.records import Selection, Stored
 
 Resource = dict[str, Any]
@@ -119,7 +119,7 @@ async def _rosters(context: Context, names: Iterable[str]) -> Mapping[str, list[
     found: dict[str, list[Resource]] = {}
     async for row in _rows(context, SERVER, allow_all, "Group", Keys("tk", keys)):
         group: Resource = json.parse(row.raw or b"{}")
-        if not facts.may_be_roster(group):
+        if not membership.may_be_roster(group):
             continue
         # Large Groups are stored without members.
         held = await context.store.find_members(SERVER, allow_all, row.id, spelled)

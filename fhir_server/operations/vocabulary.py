@@ -36,7 +36,12 @@ JURISDICTION = f"{BASE}/StructureDefinition/group-jurisdiction"
 MEMBER_ROW = f"{BASE}/StructureDefinition/roster-member-row"
 
 REGISTRATION = f"{BASE}/Questionnaire/registration"
+NO_CODE = "none"
+"""The answer that says that no code of the list applies."""
+
 TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+
+_COUNTY_WORDS = re.compile(r"^(the )?(condado de |county of )|,.*$| county\b.*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,23 @@ def translated(element: Mapping[str, Any], name: str, language: str) -> str | No
 def own_code(concept: Mapping[str, Any], system: str) -> str | None:
     """The code a CodeableConcept has in that system, or None."""
     return next((coding.get("code") for coding in concept.get("coding", ()) if coding.get("system") == system), None)
+
+
+def codes(system: str, codings: Iterable[Mapping[str, Any]]) -> frozenset[str] | None:
+    """The codes of that system; a coding without system is taken for one. None where there is none of them. The code
+    that says that none of the list applies leaves an empty set."""
+    found = {
+        coding.get("code", "")
+        for coding in codings
+        if coding.get("system", system) == system and term(system, coding.get("code", "")) is not None
+    }
+    return frozenset(found - {NO_CODE}) if found else None
+
+
+def county(text: str) -> str | None:
+    """The code of a county named as people write it (`Wake`, `Wake County`, `condado de Wake`)."""
+    named = _COUNTY_WORDS.sub("", text.strip())
+    return code_named(COUNTY, named) if named else None
 
 
 @cache

@@ -6,19 +6,17 @@ Everybody on record is looked at, a page at a time; only counts leave, and no sm
 answer is a job's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import msgspec
 
 from fhir_server.caller import SERVER, Caller, Predicate, allow_all
 from fhir_server.context import Context
-from fhir_server.domain import planning, small_cells
+from fhir_server.domain import planning
 from fhir_server.domain.demographics import RACES
 from fhir_server.domain.phases import Group
 from fhir_server.domain.planning import Tally
-from fhir_server.domain.sentences import sentence
 from fhir_server.fhir import json
 from fhir_server.fhir.condition import EVERYTHING
 from fhir_server.fhir.outcome import refuse
@@ -26,9 +24,8 @@ from fhir_server.interactions import jobs
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations import facts, forecasts, people, phases, policies, vocabulary
 from fhir_server.operations.registry import Call
+from fhir_server.operations.who_would_be_answer import SEVERAL, Question, answer
 from fhir_server.store.held import Held
-
-Resource = dict[str, Any]
 
 KIND = "who-would-be"
 
@@ -38,16 +35,6 @@ AT_ONCE = 2_000
 _PAGES_A_STEP = 10
 
 _RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
-_SEVERAL = "multiple"
-
-
-class Question(msgspec.Struct, frozen=True):
-    """What is asked: of which Group, for which day, of the whole phase or of that Group alone; in which language."""
-
-    group: str
-    as_of: date
-    whole: bool
-    language: str
 
 
 class _Window(msgspec.Struct):
@@ -70,15 +57,15 @@ async def count(call: Call) -> Reply:
     groups = await _groups(context, call.caller, call.predicate, question)
     registered = await context.store.count(SERVER, allow_all, "Patient", EVERYTHING)
     if registered > AT_ONCE or "respond-async" in (call.prefer or {}):
-        return jobs.accepted(
-            context, await context.store.jobs.enqueue(call.caller, KIND, msgspec.to_builtins(question))
-        )
+        job = await context.store.jobs.enqueue(call.caller, KIND, msgspec.to_builtins(question))
+        return jobs.accepted(context, job)
     tally = Tally()
     after: tuple[str | int, ...] | None = None
     while True:
         after = await _page(context, tally, groups, as_of, after)
         if after is None:
-            return Reply(200, _answer(context, question, groups, tally), headers=(("cache-control", "no-store"),))
+            body = answer(question, groups, tally, context.settings.small_cell)
+            return Reply(200, body, headers=(("cache-control", "no-store"),))
 
 
 async def run(context: Context, predicate: Predicate, held: Held) -> None:
@@ -102,7 +89,7 @@ async def run(context: Context, predicate: Predicate, held: Held) -> None:
             thousands = tally.total["registered"] // 1_000
             progress = f"some {thousands},000 people" if thousands else "begun"
             await held.record(msgspec.msgpack.encode(window), b"", progress)
-    await held.finish(_answer(context, question, groups, tally), b"", context.settings.job_seconds)
+    await held.finish(answer(question, groups, tally, context.settings.small_cell), b"", context.settings.job_seconds)
 
 
 async def _groups(
@@ -160,63 +147,4 @@ def race(patient: facts.Resource) -> str:
         for part in extension.get("extension", ())
         if part.get("url") == "ombCategory"
     } & RACES.keys()
-    return planning.UNKNOWN if not found else next(iter(found)) if len(found) == 1 else _SEVERAL
-
-
-def _answer(context: Context, question: Question, groups: tuple[Group, Sequence[Group]], tally: Tally) -> bytes:
-    parameters = list(_parameters(question, groups, tally, context.settings.small_cell))
-    return json.dump({"resourceType": "Parameters", "parameter": parameters})
-
-
-def _parameters(
-    question: Question, groups: tuple[Group, Sequence[Group]], tally: Tally, limit: int
-) -> Iterator[Resource]:
-    asked, counted = groups
-    yield {"name": "asOf", "valueDate": question.as_of.isoformat()}
-    yield {"name": "phase", "valueString": asked.phase}
-    yield {"name": "policy", "valueString": asked.policy.identifier}
-    for group in counted:
-        yield {"name": "group", "valueReference": {"reference": group.reference}}
-    yield {"name": "smallest", "valuePositiveInt": max(limit, 1)}
-    totals: dict[str, int | None] = {}
-    tables: dict[str, dict[str, small_cells.Shown]] = {}
-    for measure in planning.MEASURES:
-        counts = {name: {row: cell[measure] for row, cell in rows.items()} for name, rows in tally.rows.items()}
-        totals[measure], tables[measure] = small_cells.published(tally.total[measure], counts, limit)
-    yield {"name": "total", "part": list(_cells(totals))}
-    for name in planning.DIMENSIONS:
-        for row in sorted(tally.rows[name], key=lambda row: _order(name, row)):
-            cells: dict[str, int | None] = {measure: tables[measure][name][row] for measure in planning.MEASURES}
-            described = [
-                {"name": "dimension", "valueCode": name},
-                {"name": "code", "valueString": row},
-                {"name": "display", "valueString": _display(name, row, question.language)},
-            ]
-            yield {"name": "stratum", "part": [*described, *_cells(cells)]}
-
-
-def _cells(cells: dict[str, int | None]) -> Iterator[Resource]:
-    for measure, value in cells.items():
-        if value is not None:
-            yield {"name": measure, "valueUnsignedInt": value}
-    for measure, value in cells.items():
-        if value is None:
-            yield {"name": "withheld", "valueCode": measure}
-
-
-def _order(dimension: str, row: str) -> tuple[int, str]:
-    if dimension == "age" and row in planning.AGE_BANDS:
-        return planning.AGE_BANDS.index(row), row
-    return (len(planning.AGE_BANDS) + (row == planning.UNKNOWN), row)
-
-
-def _display(dimension: str, row: str, language: str) -> str:
-    if row in (planning.UNKNOWN, _SEVERAL):
-        return sentence("planning", row, language, {})
-    match dimension:
-        case "county":
-            return vocabulary.display(vocabulary.COUNTY, row, language)
-        case "race":
-            return sentence("planning", f"race-{row}", language, {})
-        case _:
-            return sentence("planning", "age", language, {"band": row})
+    return planning.UNKNOWN if not found else next(iter(found)) if len(found) == 1 else SEVERAL

@@ -12,7 +12,8 @@ from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.operations import people, shipped, vocabulary, who_would_be
-from fhir_server.operations.who_would_be import Question, race
+from fhir_server.operations.who_would_be import race
+from fhir_server.operations.who_would_be_answer import Question
 from fhir_server.store.held import Held, take
 from fhir_server.store.records import Update
 from tests.operations.conftest import Clock

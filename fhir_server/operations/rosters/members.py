@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_server.fhir import references
 from fhir_server.operations import vocabulary
-from fhir_server.operations.facts import is_member
+from fhir_server.operations.membership import is_member
 
 Resource = dict[str, Any]
 
