@@ -13,8 +13,15 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from fhir_server import sample
+from fhir_server.access import second_factor, users
+from fhir_server.context import Settings
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.sample import Sample
 from fhir_server.serve import StartError
+from fhir_server.signing_in import SignInError
 from fhir_server.store import tether
+from fhir_server.store.embedded import EmbeddedError
 from fhir_server.story import STEPS, StoryError, Teller
 
 _START_SECONDS = 90
@@ -24,26 +31,25 @@ async def check(console: Console) -> bool:
     """Play the story once on a free port in a temporary folder; True if every step went as it must."""
     with tempfile.TemporaryDirectory(prefix="fhir-server-demo-") as folder:
         async with _server(0, Path(folder)) as (base, _):
-            return await _play(console, base) is not None
+            return await _play(console, base, await _settled(base, Path(folder))) is not None
 
 
 async def run(console: Console, port: int, data: Path) -> bool:
     """Play the story and stay up until interrupted."""
     async with _server(port, data) as (base, process):
-        teller = await _play(console, base)
+        teller = await _play(console, base, await _settled(base, data))
         if teller is None:
             return False
         origin = base.removesuffix("/fhir")
         console.print("\n[bold]Have a look:[/bold]")
         for name, address in (
             ("What the server can do", f"{base}/metadata"),
-            ("A patient", f"{base}/Patient/demo-ruth?_pretty=true"),
-            ("Her doses", f"{base}/Immunization?patient=demo-ruth&_pretty=true"),
-            ("Is she eligible?", f"{base}/Patient/demo-ruth/$vaccine-eligibility?asOf=2021-01-14&_pretty=true"),
+            ("How to get in", f"{base}/.well-known/smart-configuration"),
             ("Her card's QR code", teller.learned["card"]),
             ("The issuer's keys", f"{origin}/shc/.well-known/jwks.json"),
         ):
             console.print(f"  {name:24}{address}", highlight=False, soft_wrap=True)
+        _tell_who(console, teller)
         console.print("\nVerify the card yourself, offline:")
         console.print(f"  curl -so card.png {teller.learned['card']}", highlight=False, soft_wrap=True)
         console.print(
@@ -57,17 +63,58 @@ async def run(console: Console, port: int, data: Path) -> bool:
     return True
 
 
-async def _play(console: Console, base: str) -> Teller | None:
+def _tell_who(console: Console, teller: Teller) -> None:
+    """Print who can log in, and how a system and a person read something right now."""
+    step, _ = divmod(int(time.time()), second_factor.STEP)
+    code = second_factor.code_of(sample.TOTP, step)
+    console.print(f"\n[bold]Log in[/bold] (password of all: {sample.PASSWORD}):", highlight=False)
+    for user in sample.PEOPLE.values():
+        second = " and a code of an authenticator app" if user.roles & users.STAFF else ""
+        console.print(f"  {user.login:10}{', '.join(sorted(user.roles))}{second}", highlight=False, soft_wrap=True)
+    console.print(
+        f"  The authenticator's secret is {sample.TOTP}, the code now {code}", highlight=False, soft_wrap=True
+    )
+    console.print("\n[bold]Systems[/bold] (backend services, private_key_jwt):", highlight=False)
+    for name in sample.SYSTEMS:
+        console.print(f"  {name:16}key {teller.sample.folder / name}.jwk", highlight=False, soft_wrap=True)
+    console.print(
+        f"\n[bold]Apps[/bold]: {sample.APP} (public, PKCE), sent back to {sample.REDIRECT}, may ask for\n"
+        f"  {sample.APP_SCOPES}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print("\n[bold]Read something[/bold] with tokens good for 15 minutes:", highlight=False)
+    for name, address in (
+        ("ruth", "Patient/demo-ruth?_pretty=true"),
+        ("ruth", "Patient/demo-ruth/$vaccine-eligibility?asOf=2021-01-14&_pretty=true"),
+        ("mercy-ehr", "Immunization?patient=demo-ruth&_pretty=true"),
+    ):
+        header = teller.speaking(name).headers["authorization"]
+        command = f"  curl -H 'Authorization: {header}' '{teller.base}/{address}'"
+        console.print(command, highlight=False, soft_wrap=True, markup=False)
+
+
+async def _settled(base: str, data: Path) -> Sample:
+    """The people and systems of the story, known to the server. StartError where they cannot be."""
+    try:
+        return await sample.settle(Settings.model_validate({"data": data, "base_url": base}))
+    except (EmbeddedError, FhirError, OSError) as error:
+        raise StartError(f"The people of the story could not be made known: {error}") from None
+
+
+async def _play(console: Console, base: str, taking_part: Sample) -> Teller | None:
     """Play every step, a line each with its outcome and time; None as soon as one fails."""
     begun = time.monotonic()
     async with httpx.AsyncClient(base_url=base + "/", timeout=60) as client:
-        teller = Teller(client, time.time)
+        teller = Teller(client, time.time, taking_part)
         for number, step in enumerate(STEPS, start=1):
             started = time.monotonic()
             try:
                 told = await step(teller)
-            except (StoryError, httpx.HTTPError, KeyError, IndexError) as error:
-                reason = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
+            except (StoryError, SignInError, httpx.HTTPError, KeyError, IndexError) as error:
+                reason = (
+                    str(error) if isinstance(error, StoryError | SignInError) else f"{type(error).__name__}: {error}"
+                )
                 console.print(f"[red]✗ {number:2} {step.__name__.strip('_')}: {reason}[/red]", highlight=False)
                 return None
             spent = 1_000 * (time.monotonic() - started)
@@ -83,7 +130,7 @@ async def _server(port: int, data: Path) -> AsyncIterator[tuple[str, asyncio.sub
     """A server of its own in this folder: its base and process. StartError if it does not get ready."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", tether.__file__, str(os.getpid())),
-        *(sys.executable, "-m", "fhir_server", "serve", "--dev", "--port", str(port), "--data", str(data)),
+        *(sys.executable, "-m", "fhir_server", "serve", "--port", str(port), "--data", str(data)),
         env=dict(os.environ),
         stdout=asyncio.subprocess.PIPE,
     )

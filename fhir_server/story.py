@@ -6,11 +6,14 @@ Every person, place and dose is invented and always the same; the dates lie in N
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 
+from fhir_server import sample
+from fhir_server.sample import Sample
+from fhir_server.signing_in import Person, as_person, as_system
 from smart_health_cards import TrustList, verify
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
@@ -29,26 +32,45 @@ class StoryError(Exception):
     """Something in the story did not go as it must; the sentence says what."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Teller:
-    """Who tells the story: the client on the server's base, and what was learned on the way."""
+    """Who tells the story: the client on the server's base, who takes part, and what was learned on the way."""
 
     client: httpx.AsyncClient
     now: Callable[[], float]
+    sample: Sample
     learned: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Access tokens, by the system or person they were given to."""
+    speaker: str = ""
+
+    def speaking(self, name: str) -> "Teller":
+        """The same story, told by this system or person from here on."""
+        return replace(self, speaker=name)
+
+    @property
+    def base(self) -> str:
+        """The FHIR base."""
+        return str(self.client.base_url).rstrip("/")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who speaks; nothing before anybody does."""
+        return {"authorization": f"Bearer {self.tokens[self.speaker]}"} if self.speaker else {}
 
     async def get(self, address: str, **parameters: str) -> Resource:
         """The JSON at this address, which must be there."""
-        return _json(await self.client.get(address, params=parameters), 200)
+        return _json(await self.client.get(address, params=parameters, headers=self.headers), 200)
 
     async def put(self, resource: Resource) -> Resource:
         """Store under its id."""
         address = f"{resource['resourceType']}/{resource['id']}"
-        return _json(await self.client.put(address, json=resource, headers=JSON), 200, 201)
+        return _json(await self.client.put(address, json=resource, headers={**JSON, **self.headers}), 200, 201)
 
-    async def post(self, address: str, resource: Resource, *expected: int) -> Resource:
+    async def post(self, address: str, resource: Resource, *expected: int, **headers: str) -> Resource:
         """Post a resource."""
-        return _json(await self.client.post(address, json=resource, headers=JSON), *(expected or (200, 201)))
+        answer = await self.client.post(address, json=resource, headers={**JSON, **self.headers, **headers})
+        return _json(answer, *(expected or (200, 201)))
 
     async def eligibility(self, patient: str, day: str, **parameters: str) -> Resource:
         """The answer of $vaccine-eligibility as {name: first value}."""
@@ -66,7 +88,17 @@ async def _capabilities(teller: Teller) -> str:
     return f"The server speaks FHIR {statement['fhirVersion']}: {types} resource types"
 
 
+async def _systems(teller: Teller) -> str:
+    unknown = await teller.client.get("Patient")
+    _require(unknown.status_code == 401, f"without a token the answer must be 401, not {unknown.status_code}")
+    for name, key in teller.sample.keys.items():
+        scope = sample.SYSTEM_SCOPES
+        teller.tokens[name] = await as_system(teller.client, teller.base, name, key, scope, teller.now())
+    return f"Without a token there is nothing; {len(teller.tokens)} systems prove by their keys who they are"
+
+
 async def _organizations(teller: Teller) -> str:
+    teller = teller.speaking("state-registry")
     hospital = _organization("mercy", "Mercy Hospital", "1033110026", "prov")
     employer = _organization("sunrise", "Sunrise Care Homes", "1972660028", "bus")
     practitioner = {
@@ -88,7 +120,7 @@ async def _organizations(teller: Teller) -> str:
 
 
 async def _phases(teller: Teller) -> str:
-    found = await teller.get("Group", identifier="nc-2021-01", _count="100")
+    found = await teller.speaking("state-registry").get("Group", identifier="nc-2021-01", _count="100")
     opening = {
         group["resource"]["name"]: group["resource"]["characteristic"][0]["period"]["start"] for group in found["entry"]
     }
@@ -107,7 +139,7 @@ S-005,Wei,Chen,1968-05-05,M,wei.chen@sunrise.example,919-555-0105,27513,long-ter
 
 
 async def _roster(teller: Teller) -> str:
-    await teller.put(
+    await teller.speaking("state-registry").put(
         {
             "resourceType": "Group",
             "id": "demo-sunrise-roster",
@@ -143,6 +175,7 @@ async def _registration(teller: Teller) -> str:
             "identifier": [{"system": MRN, "value": f"MRN-{slug}"}],
             "name": [{"family": family, "given": [given]}],
             "birthDate": born,
+            "managingOrganization": {"reference": "Organization/demo-mercy"},
         }
         if telecom:
             patient["telecom"] = [{"system": "email", "value": telecom}]
@@ -165,7 +198,8 @@ async def _registration(teller: Teller) -> str:
             "item": answers,
         }
         entries += [_put(patient), _put(response)]
-    await teller.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    registry = teller.speaking("state-registry")
+    await registry.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
     without = sum(not person[4] for person in PEOPLE)
     return f"{len(PEOPLE)} people register, {without} of them without an e-mail address"
 
@@ -178,13 +212,26 @@ PEOPLE = (
 """Slug, family, given, birth date, e-mail, occupation class."""
 
 
+async def _sign_in(teller: Teller) -> str:
+    for name in ("ruth", "amy"):
+        person = Person(name, sample.PASSWORD)
+        scope = "openid fhirUser launch/patient patient/*.rs patient/Consent.cruds"
+        teller.tokens[name] = await as_person(teller.base, sample.APP, sample.REDIRECT, scope, person)
+    ruth = teller.speaking("ruth")
+    await ruth.get("Patient/demo-ruth")
+    other = await teller.client.get("Patient/demo-amy", headers=ruth.headers)
+    _require(other.status_code == 404, f"somebody else's record must not be there for her, not {other.status_code}")
+    return "Two people log in and let an app read their own records; nobody else's is there for them"
+
+
 async def _eligible(teller: Teller) -> str:
-    carlos = await teller.eligibility("demo-carlos", "2021-01-05")
+    carlos = await teller.speaking("mercy-ehr").eligibility("demo-carlos", "2021-01-05")
     _require(carlos["status"] == "eligible", f"the nurse must be eligible on 5 January, not {carlos['status']}")
     return "On 5 January 2021 a nurse with patient contact is eligible"
 
 
 async def _not_yet(teller: Teller) -> str:
+    teller = teller.speaking("ruth")
     before = await teller.eligibility("demo-ruth", "2021-01-05", policy="nc-2021-01")
     after = await teller.eligibility("demo-ruth", "2021-01-14")
     _require(before["status"] == "not-yet", f"a woman of 70 must wait on 5 January, not {before['status']}")
@@ -194,6 +241,7 @@ async def _not_yet(teller: Teller) -> str:
 
 
 async def _first_dose(teller: Teller) -> str:
+    teller = teller.speaking("mercy-ehr")
     for _ in range(2):
         await teller.post("", _dose("demo-ehr-1", "2021-01-20", "EL0140"))
     found = await teller.get("Immunization", identifier=f"{ORDERS}|demo-ehr-1", _total="accurate")
@@ -202,17 +250,19 @@ async def _first_dose(teller: Teller) -> str:
 
 
 async def _second_dose(teller: Teller) -> str:
-    await teller.post("", _dose("demo-ehr-2", "2021-02-10", "EL3247"))
-    status = (await teller.eligibility("demo-ruth", "2021-02-11"))["status"]
+    await teller.speaking("mercy-ehr").post("", _dose("demo-ehr-2", "2021-02-10", "EL3247"))
+    status = (await teller.speaking("ruth").eligibility("demo-ruth", "2021-02-11"))["status"]
     _require(status == "complete", f"after two doses the answer must be complete, not {status}")
     return "After the second dose, 21 days later, her series is complete"
 
 
 async def _opt_out(teller: Teller) -> str:
-    await teller.put(
+    teller = teller.speaking("amy")
+    await teller.post(
+        "Consent",
         {
             "resourceType": "Consent",
-            "id": "demo-amy-declines",
+            "identifier": [{"system": MRN, "value": "MRN-amy-declines"}],
             "status": "active",
             "scope": {
                 "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
@@ -231,7 +281,8 @@ async def _opt_out(teller: Teller) -> str:
             "dateTime": "2021-01-06",
             "policyRule": {"text": "The person does not want the vaccine."},
             "provision": {"type": "deny"},
-        }
+        },
+        **{"if-none-exist": f"identifier={MRN}|MRN-amy-declines"},
     )
     status = (await teller.eligibility("demo-amy", "2021-04-10"))["status"]
     _require(status == "opted-out", f"who declines must be opted out, not {status}")
@@ -240,7 +291,7 @@ async def _opt_out(teller: Teller) -> str:
 
 async def _card(teller: Teller) -> str:
     asked = {"resourceType": "Parameters", "parameter": [{"name": "credentialType", "valueUri": "Immunization"}]}
-    issued = await teller.post("Patient/demo-ruth/$health-cards-issue", asked)
+    issued = await teller.speaking("ruth").post("Patient/demo-ruth/$health-cards-issue", asked)
     credential = issued["parameter"][0]
     teller.learned["jws"] = credential["valueString"]
     teller.learned["card"] = credential["extension"][0]["valueUrl"]
@@ -268,7 +319,8 @@ async def _picture(teller: Teller) -> str:
 
 async def _refusal(teller: Teller) -> str:
     wrong = {"resourceType": "Immunization", "status": "done", "lot": "EL0140"}
-    answer = await teller.client.post("Immunization", json=wrong, headers=JSON)
+    headers = {**JSON, **teller.speaking("mercy-ehr").headers}
+    answer = await teller.client.post("Immunization", json=wrong, headers=headers)
     issues = _json(answer, 422)["issue"]
     _require(len(issues) >= 3, "every problem must be told, not only the first")
     return f"A bad record is refused with every reason: {len(issues)} problems, each with its place"
@@ -276,11 +328,13 @@ async def _refusal(teller: Teller) -> str:
 
 STEPS: tuple[Step, ...] = (
     _capabilities,
+    _systems,
     _organizations,
     _phases,
     _roster,
     _roster_again,
     _registration,
+    _sign_in,
     _eligible,
     _not_yet,
     _first_dose,
@@ -349,7 +403,9 @@ def _dose(number: str, day: str, lot: str) -> Resource:
 async def _upload(teller: Teller, text: str) -> tuple[dict[str, int], list[str]]:
     """The counts of the roster's summary, and what is said of the refused rows."""
     answer = await teller.client.post(
-        "Group/demo-sunrise-roster/$roster-upload", content=text.encode(), headers={"content-type": "text/csv"}
+        "Group/demo-sunrise-roster/$roster-upload",
+        content=text.encode(),
+        headers={"content-type": "text/csv", **teller.speaking("sunrise-hr").headers},
     )
     parameters = _json(answer, 200)["parameter"]
     summary = next(found for found in parameters if found["name"] == "summary")

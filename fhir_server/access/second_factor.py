@@ -28,6 +28,10 @@ def step_of(secret: str, code: str, now: int) -> int | None:
     given = code.replace(" ", "")
     if not (given.isascii() and given.isdigit()):
         return None
-    totp = TOTP(secret, interval=STEP)
     steps = (now // STEP + beside for beside in _EARLIER_AND_LATER)
-    return next((step for step in steps if hmac.compare_digest(totp.generate_otp(step), given)), None)
+    return next((step for step in steps if hmac.compare_digest(code_of(secret, step), given)), None)
+
+
+def code_of(secret: str, step: int) -> str:
+    """The code that an authenticator app shows in this step."""
+    return TOTP(secret, interval=STEP).generate_otp(step)
