@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from fhir_server import __version__
+from fhir_server.caller import SERVER_OWNED
 from fhir_server.context import Settings
 from fhir_server.fhir import json, subset
 from fhir_server.fhir.outcome import refuse
@@ -28,6 +29,8 @@ _TYPE_INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete"),
     *("history-instance", "history-type", "create", "search-type"),
 )
+_READING = ("read", "vread", "history-instance", "search-type")
+"""Of types that only the server writes."""
 _SYSTEM_INTERACTIONS = ("batch", "transaction", "history-system", "search-system")
 INSTANTIATES = ("http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server",)
 """Canonical URLs of the published statements that this server fulfils."""
@@ -113,17 +116,18 @@ def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str,
 def _resource(
     resource_type: str, offered: tuple[Offered, ...], conditional_delete: str, profiles: tuple[str, ...]
 ) -> dict[str, Any]:
+    writes = resource_type not in SERVER_OWNED
     return {
         "type": resource_type,
         **({"supportedProfile": list(profiles)} if profiles else {}),
-        "interaction": [{"code": code} for code in _TYPE_INTERACTIONS],
+        "interaction": [{"code": code} for code in (_TYPE_INTERACTIONS if writes else _READING)],
         "versioning": "versioned-update",
         "readHistory": True,
-        "updateCreate": True,
-        "conditionalCreate": True,
+        "updateCreate": writes,
+        "conditionalCreate": writes,
         "conditionalRead": "full-support",
-        "conditionalUpdate": True,
-        "conditionalDelete": conditional_delete,
+        "conditionalUpdate": writes,
+        "conditionalDelete": conditional_delete if writes else "not-supported",
         "searchInclude": list(_included(resource_type)),
         "searchRevInclude": list(_referring(resource_type)),
         "searchParam": [

@@ -53,7 +53,9 @@ def theirs(kind: str) -> str:
     return known.get(kind, f"{kind}-ben")
 
 
-SHARED_IDS: dict[str, str] = {each["resourceType"]: each["id"] for each in reversed(directory()) if each["resourceType"] in DIRECTORY}
+SHARED_IDS: dict[str, str] = {
+    each["resourceType"]: each["id"] for each in reversed(directory()) if each["resourceType"] in DIRECTORY
+}
 
 SEES_MINE = {
     "record": {"ann", "ann-reading", "ann-doses", "ann-and-cat", "north", "north-ann", "submitter", "registry"},
