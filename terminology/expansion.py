@@ -16,6 +16,9 @@ from terminology.value_set import Part, ValueSet
 LIMIT = 10_000
 """Most codes an expansion may have, before excludes and filters of the request."""
 
+EFFORT = 500_000
+"""Codes that may be looked at for one expansion: a fifth of a second at most."""
+
 
 class Entry(NamedTuple):
     """A code of an expansion; the concept carries the names the value set gives it."""
@@ -60,6 +63,13 @@ class _Work:
         self.held, self.limit = held, limit
         self.done: dict[str, Entries] = {}
         self.missing: dict[str, None] = {}
+        self.effort = 0
+
+    def spend(self, codes: int) -> None:
+        """TooCostlyError when too many have been looked at, however few are left."""
+        self.effort += codes + 100
+        if self.effort > EFFORT:
+            raise TooCostlyError("the value set is composed of too many parts to be listed")
 
     def of_set(self, value_set: ValueSet, within: tuple[str, ...]) -> Entries:
         canonical = value_set.canonical
@@ -94,6 +104,7 @@ class _Work:
 
     def of_part(self, part: Part, within: tuple[str, ...]) -> Entries:
         sets = [self._imported(canonical, within) for canonical in part.value_sets]
+        self.spend(sum(map(len, sets)) + len(part.concepts or ()))
         if part.system:
             found: Entries = {(entry.system, entry.concept.code): entry for entry in self._of_system(part)}
         else:
@@ -118,6 +129,7 @@ class _Work:
             raise UnknownSystemError(f"it needs all of the code system {part.system}, which is not held here")
         if not part.filters and len(system.concepts) > self.limit:
             raise TooCostlyError(f"the code system {url} has more than {self.limit:,} codes")
+        self.spend(len(system.concepts) * (1 + len(part.filters)))
         test = self.held.test(system, part) if part.filters else None
         for concept in system.concepts.values():
             if test is None or test(concept):

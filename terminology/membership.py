@@ -11,8 +11,12 @@ from typing import NamedTuple, Protocol
 from terminology import composition, patterns
 from terminology.code_system import CodeSystem
 from terminology.concept import Concept
-from terminology.errors import CyclicValueSetError
+from terminology.errors import CyclicValueSetError, TooCostlyError
 from terminology.value_set import Part, ValueSet
+
+
+PARTS = 5_000
+"""Parts of value sets that may be looked at for one code, one with a filter counting as ten."""
 
 
 class Held(Protocol):
@@ -50,6 +54,7 @@ class _Question:
     def __init__(self, held: Held, system: str, code: str) -> None:
         self.held, self.system, self.code = held, system, code
         self.done: dict[str, Member] = {}
+        self.parts = 0
 
     def in_set(self, value_set: ValueSet, within: tuple[str, ...]) -> Member:
         canonical = value_set.canonical
@@ -82,6 +87,9 @@ class _Question:
         return best
 
     def _in_part(self, part: Part, within: tuple[str, ...]) -> Member:
+        self.parts += 1 + 10 * len(part.filters)
+        if self.parts > PARTS:
+            raise TooCostlyError("the value set is composed of too many parts to look for a code in it")
         found = Member(True)
         if part.system:
             if self.held.preferred(part.system) != self.system:

@@ -186,3 +186,15 @@ def test_what_ships_is_not_replaced() -> None:
     assert known.allowed(url, None, "female") is True
     assert known.allowed(url, None, "bat") is False
     assert known.allowed(f"{url}|9", None, "bat") is True
+
+
+def test_a_composition_that_is_all_work() -> None:
+    race = "urn:oid:2.16.840.1.113883.6.238"
+    part = {"system": race, "filter": [{"property": "concept", "op": "is-not-a", "value": "2106-3"}] * 3}
+    known = held(asked={"include": [{"system": race}], "exclude": [part] * 1_000})
+    chosen = known.value_set(SETS + "asked")
+    assert chosen is not None
+    with pytest.raises(TooCostlyError):
+        known.expand(chosen)
+    with pytest.raises(TooCostlyError):
+        known.allowed(SETS + "asked", race, "2106-3")
