@@ -49,13 +49,15 @@ class Documents:
 
 
 def read(found: Documents) -> History:
-    """The history. A dose's key is the position of its Immunization. What was not given, or entered in error, is no
-    dose."""
+    """The history. A dose's key ends in the position of its Immunization (see `position`). What was not given, or
+    entered in error, is no dose."""
     born = birth(found.patient.get("birthDate"))
     gender = found.patient.get("gender")
     return History(
         born=None if born is None else born.latest,
-        doses=tuple(dose(one, f"{number:05}") for number, one in enumerate(found.immunizations) if is_given(one)),
+        doses=tuple(
+            dose(one, f"{_name(one)}#{number:05}") for number, one in enumerate(found.immunizations) if is_given(one)
+        ),
         observations=(
             *_conditions(found.conditions),
             *_conditions(found.allergies, allergies=True),
@@ -64,6 +66,11 @@ def read(found: Documents) -> History:
         gender=gender if gender in ("male", "female") else None,
         born_exactly=born is not None and born.earliest == born.latest,
     )
+
+
+def position(key: str) -> int:
+    """Where among the Immunizations the dose with that key was."""
+    return int(key.rpartition("#")[2])
 
 
 def birth(text: object) -> BirthDate | None:
@@ -105,6 +112,11 @@ def day(text: object) -> date | None:
 def asked_codes() -> Iterator[tuple[str, str]]:
     """Every (system, code) that leads to an observation."""
     yield from _leads()
+
+
+def _name(immunization: Resource) -> str:
+    """What orders doses that are otherwise alike, so that it does not matter in which order they came."""
+    return str(immunization.get("id") or json.dump(dict(immunization)))
 
 
 def _manufacturer(reference: Resource) -> str | None:

@@ -7,6 +7,7 @@ Nothing is stored and nothing is remembered: a dose that was corrected counts as
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -92,7 +93,10 @@ def _evaluated(
     """Evaluations with their Immunizations, in time; last what was no dose. Other diseases' doses have none."""
     for one in evaluations:
         if one.dose.cvx is None or codes.is_covid_vaccine(one.dose.cvx):
-            yield one, immunizations[int(one.dose.key)]
+            # Vaccines that were never given anywhere are on no list of CDSi's, but are against this disease.
+            never = one.reasons[0].code == "other-disease"
+            found = replace(one, status="not-valid", reasons=(Reason("wrong-vaccine"),)) if never else one
+            yield found, immunizations[histories.position(one.dose.key)]
     for number, immunization in enumerate(immunizations):
         code = _NOT_GIVEN.get(immunization.get("status", ""))
         if code is not None:

@@ -18,6 +18,9 @@ from terminology.concept_map import MATCHING
 from terminology.library import shipped
 from terminology.systems import CVX, NDC, preferred
 
+_UNKNOWN = "999"
+"""CVX for a vaccine nobody knows: as good as no code."""
+
 
 def cvx_of(concept: Mapping[str, Any]) -> str | None:
     """The CVX code a vaccineCode means: a COVID-19 vaccine where one of its codings or translations is, else the first
@@ -32,7 +35,7 @@ def _translated(codings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for coding in codings:
         system, code = preferred(coding.get("system", "")), coding.get("code", "")
         try:
-            if system == CVX:
+            if system == CVX and code.strip() != _UNKNOWN:
                 yield codes.lookup(CVX, code).code
             elif system == NDC:
                 yield from codes.product(code).cvx
