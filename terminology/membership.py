@@ -14,7 +14,6 @@ from terminology.concept import Concept
 from terminology.errors import CyclicValueSetError, TooCostlyError
 from terminology.value_set import Part, ValueSet
 
-
 PARTS = 5_000
 """Parts of value sets that may be looked at for one code, one with a filter counting as ten."""
 
