@@ -126,6 +126,7 @@ def reference_type(value: Any) -> str | None:
 
 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_UNSPECIFIED = frozenset(("http://hl7.org/fhir/sid/cvx", code) for code in ("213", "500", "998", "999"))
 _NDC = "http://hl7.org/fhir/sid/ndc"
 _CVX = "http://hl7.org/fhir/sid/cvx"
 
@@ -219,6 +220,12 @@ HAND: dict[str, Holds] = {
     "extension.where(url = 'ombCategory').count() = 1": _unknown_alone,
     "operator = 'exists' implies (answer is Boolean)": (
         lambda value, _: value.get("operator") != "exists" or "answerBoolean" in value
+    ),
+    "coding.exists() or text.exists()": _any_of("coding", "text"),
+    "$this.toString().length() >= 10": _whole_day,
+    "$this.toString().length() = 10": lambda value, _: type(value) is not str or len(value) == 10,
+    f"coding.where(system = '{_CVX}' and (code = '213' or code = '500' or code = '998' or code = '999')).empty()": (
+        lambda value, _: _UNSPECIFIED.isdisjoint((c.get("system"), c.get("code")) for c in value.get("coding", ()))
     ),
     "$this is DateTime implies $this.toString().length() >= 10": _whole_day,
     "$this is dateTime implies $this.toString().length() >= 10": _whole_day,
