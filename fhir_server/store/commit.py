@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from pymongo import ReplaceOne
 from pymongo.errors import PyMongoError
 
 from fhir_server.caller import Predicate, to
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import claims, failures, relations
+from fhir_server.store.bulk import Bulk
 from fhir_server.store.claims import Conditional, LostClaim, Ticket
-from fhir_server.store.database import Conflict, Database
+from fhir_server.store.database import Database
 from fhir_server.store.documents import version_key
 from fhir_server.store.driver import Session
 from fhir_server.store.idempotency import Idempotency
@@ -149,35 +149,24 @@ class _Attempt:
                 await act(session)
         if versions.changes:
             versions.complete()
-            await relations.keep(self.database, session, ties)
-            await self._store(session, versions)
+            await self._bulk(versions).run(session)
         self.widened.clear()
         self.widened.update(ties.widened)
         return results
 
-    async def _store(self, session: Session, versions: Versions) -> None:
-        """Grouped by collection: 5,000 inserts take 1.0 s that way, 7.4 s one by one; of replacements half the time."""
+    def _bulk(self, versions: Versions) -> Bulk:
+        bulk = Bulk(self.database)
+        relations.keep(bulk, versions.ties)
         for name, documents in versions.inserts.items():
-            if len(documents) == 1:
-                await self.database.collection(name).insert_one(documents[0], session=session)
-            else:
-                await self.database.collection(name).insert_many(documents, session=session)
+            bulk.insert(name, documents)
         for name, replaced in versions.replaces.items():
-            collection = self.database.collection(name)
-            where = [{"_id": document["_id"], "vid": document["vid"] - 1} for document in replaced]
-            if len(replaced) == 1:
-                result = await collection.replace_one(where[0], replaced[0], session=session)
-            else:
-                result = await collection.bulk_write(list(map(ReplaceOne, where, replaced)), session=session)
-            if result.matched_count != len(replaced):
-                raise Conflict
+            for document in replaced:
+                bulk.replace(name, {"_id": document["_id"], "vid": document["vid"] - 1}, document)
         for name, removed in versions.deletes.items():
             for id, version in removed:
-                deleted = await self.database.collection(name).delete_one({"_id": id, "vid": version}, session=session)
-                if deleted.deleted_count != 1:
-                    raise Conflict
-        outbox = {"_id": secrets.token_hex(12), "lu": versions.updated, "c": versions.changes}
-        await self.database.collection("outbox").insert_one(outbox, session=session)
+                bulk.delete(name, {"_id": id, "vid": version})
+        bulk.insert("outbox", [{"_id": secrets.token_hex(12), "lu": versions.updated, "c": versions.changes}])
+        return bulk
 
 
 def _conditional(writes: Sequence[Write]) -> dict[int, Conditional]:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -21,6 +21,8 @@ from fhir_server.store.match import Match
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
+BULK_WRITE = 25
+"""The wire version of the first databases that know the command `bulkWrite`."""
 READS = 16
 """Reads at a time and process. The drivers' pools are unfair past their size (p99 2.5 s instead of 52 ms)."""
 WRITES = 4
@@ -56,6 +58,7 @@ class Database:
     _writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITES))
     _large: asyncio.Lock = field(default_factory=asyncio.Lock)
     _collections: dict[str, Collection] = field(default_factory=dict)
+    _wire_version: int = 0
 
     def collection(self, name: str) -> Collection:
         """The collection of this name (made once: constructing one costs as much as a small query's encoding)."""
@@ -83,6 +86,24 @@ class Database:
         found: list[Document] = await cursor.to_list(None)
         return found
 
+    async def has_bulk_write(self) -> bool:
+        """Whether the database knows the command `bulkWrite`."""
+        if not self._wire_version:
+            self._wire_version = int((await self.client.admin.command("hello"))["maxWireVersion"])
+        return self._wire_version >= BULK_WRITE
+
+    async def bulk_write(self, operations: list[Document], names: Iterable[str], session: Session) -> Document:
+        """The answer to `bulkWrite` of these operations, in order up to the first that fails, on these collections."""
+        command = {
+            "bulkWrite": 1,
+            "ops": operations,
+            "nsInfo": [{"ns": f"{self.name}.{name}"} for name in names],
+            "ordered": True,
+            "errorsOnly": True,
+        }
+        answer: Document = await self.client.admin.command(command, session=session, codec_options=OPTIONS)
+        return answer
+
     @asynccontextmanager
     async def reading(self, deadline: float = DEADLINE) -> AsyncIterator[None]:
         """Hold one of the places for reads. FhirError 503 where the database is away or the deadline passes."""
@@ -104,8 +125,10 @@ class Database:
         self,
         body: Callable[[Session], Awaitable[Result]],
         landed: Callable[[Result], Awaitable[bool]],
+        reads: Callable[[], bool] = lambda: True,
     ) -> Result:
-        """Run `body` in one transaction and commit it, again from its beginning while others are in its way.
+        """Run `body` in one transaction and commit it, again from its beginning while others are in its way. `reads`
+        tells before each run whether it begins with reading.
 
         `body` may run several times and reads fresh state each time. When the reply to a commit is lost (database or
         connection died), `landed` tells from the stored data whether the result of that run is there; so nothing is
@@ -120,7 +143,7 @@ class Database:
                 for result in uncertain:
                     if await landed(result):
                         return result
-                return await _to_its_end(self._attempt(body, uncertain))
+                return await _to_its_end(self._attempt(body, uncertain, reads()))
             except Conflict:
                 pass
             except PyMongoError as error:
@@ -131,10 +154,12 @@ class Database:
                     raise
             await asyncio.sleep(random.uniform(0.5, 1) * min(0.002 * 1.6**attempt, 0.25))  # noqa: S311 - no secret
 
-    async def _attempt(self, body: Callable[[Session], Awaitable[Result]], uncertain: list[Result]) -> Result:
+    async def _attempt(
+        self, body: Callable[[Session], Awaitable[Result]], uncertain: list[Result], reads: bool
+    ) -> Result:
         session = await self.driver.session(self.client)
         try:
-            await self.driver.begin(session)
+            await self.driver.begin(session, reads)
             try:
                 result = await body(session)
             except BaseException:

@@ -28,6 +28,7 @@ MAJORITY = WriteConcern(w="majority", j=True)
 LOCAL = ReadConcern("local")
 MAJORITY_READ = ReadConcern("majority")
 SNAPSHOT = ReadConcern("snapshot")
+UNSAID = ReadConcern()
 OPTIONS: CodecOptions[Document] = CodecOptions(document_class=dict)
 
 SELECTION_MS = 5_000
@@ -57,8 +58,9 @@ class Driver(Protocol):
     async def session(self, client: Client) -> Session:
         """A session; end it with `end_session`."""
 
-    async def begin(self, session: Session) -> None:
-        """Start a transaction: snapshot reads, journalled majority writes, primary."""
+    async def begin(self, session: Session, reads: bool = True) -> None:
+        """Start a transaction: snapshot reads, journalled majority writes, primary. One that begins with `bulkWrite`
+        must not say how it `reads`: the embedded engine knows no read concern there."""
 
 
 def _settings() -> dict[str, Any]:
@@ -102,9 +104,11 @@ class PyMongo:
     async def session(self, client: Client) -> Session:
         return client.start_session()
 
-    async def begin(self, session: Session) -> None:
+    async def begin(self, session: Session, reads: bool = True) -> None:
         await session.start_transaction(
-            read_concern=SNAPSHOT, write_concern=MAJORITY, read_preference=ReadPreference.PRIMARY
+            read_concern=SNAPSHOT if reads else UNSAID,
+            write_concern=MAJORITY,
+            read_preference=ReadPreference.PRIMARY,
         )
 
 
@@ -132,8 +136,12 @@ class Motor:
     async def session(self, client: Client) -> Session:
         return await client.start_session()
 
-    async def begin(self, session: Session) -> None:
-        session.start_transaction(read_concern=SNAPSHOT, write_concern=MAJORITY, read_preference=ReadPreference.PRIMARY)
+    async def begin(self, session: Session, reads: bool = True) -> None:
+        session.start_transaction(
+            read_concern=SNAPSHOT if reads else UNSAID,
+            write_concern=MAJORITY,
+            read_preference=ReadPreference.PRIMARY,
+        )
 
 
 def driver(name: str) -> Driver:

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo import UpdateOne
-from pymongo.errors import PyMongoError
 
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.params import compartments
 from fhir_server.fhir.relations import ACTIVE, BY, DO_NOT_SHARE, SEES, TREATMENTS, UNTIED, sees
-from fhir_server.store import failures
-from fhir_server.store.database import Conflict, Database
+from fhir_server.store.bulk import Bulk
+from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE
 from fhir_server.store.schema import history_of
@@ -160,20 +159,14 @@ async def load(database: Database, session: Session | None, patients: Iterable[s
     return Ties(found, now, frozenset(found))
 
 
-async def keep(database: Database, session: Session | None, ties: Ties) -> None:
-    """Store what was learnt. Conflict where another learnt something of the same patients meanwhile."""
-    collection = database.collection(RELATIONS)
+def keep(bulk: Bulk, ties: Ties) -> None:
+    """Have stored what was learnt. Conflict where another learnt something of the same patients meanwhile."""
+    bulk.contested.add(RELATIONS)
     new = [ties.documents[patient] for patient in sorted(ties.changed - ties.found)]
-    known = [ties.documents[patient] for patient in sorted(ties.changed & ties.found)]
     if new:
-        try:
-            await collection.insert_many(new, session=session)
-        except PyMongoError as error:
-            if failures.code_of(error) != failures.DUPLICATE_KEY:
-                raise
-            raise Conflict from None
-    for document in known:
-        await collection.replace_one({"_id": document["_id"]}, document, session=session)
+        bulk.insert(RELATIONS, new)
+    for patient in sorted(ties.changed & ties.found):
+        bulk.replace(RELATIONS, {"_id": patient}, ties.documents[patient])
 
 
 async def sweep(database: Database, patients: Iterable[str]) -> None:
