@@ -325,6 +325,11 @@ async def test_both_forms_have_their_definitions(client: httpx.AsyncClient) -> N
         found = (await client.get(f"OperationDefinition/{name}")).json()
         assert (found["system"], found["instance"]) == levels
     assert (await client.get("$immds-forecast")).status_code == 405
+    [rest] = (await client.get("metadata")).json()["rest"]
+    [patient] = [one for one in rest["resource"] if one["type"] == "Patient"]
+    for operations, name in ((rest["operation"], "immds-forecast"), (patient["operation"], "Patient-immds-forecast")):
+        [definition] = [one["definition"] for one in operations if one["name"] == "immds-forecast"]
+        assert definition.endswith(f"/OperationDefinition/{name}")
 
 
 PROFILES = "http://hl7.org/fhir/{}/immds/StructureDefinition/immds-{}"
