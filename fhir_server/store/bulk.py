@@ -17,7 +17,7 @@ from fhir_server.store.database import Conflict, Database
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
 
-MOST = 100
+MOST = 500
 LARGEST = 1_000_000
 """Writes, and bytes of resources, up to which the command is used; it is one document of at most 16 MB."""
 
@@ -96,6 +96,13 @@ class Bulk:
             if result.matched_count != len(replaced):
                 raise Conflict
         for name, removed in self.deletes.items():
+            if all(where.keys() == {"_id"} for where in removed):
+                ids = {"$in": [where["_id"] for where in removed]}
+                if (
+                    await self.database.collection(name).delete_many({"_id": ids}, session=session)
+                ).deleted_count != len(removed):
+                    raise Conflict
+                continue
             for where in removed:
                 deleted = await self.database.collection(name).delete_one(where, session=session)
                 if deleted.deleted_count != 1:

@@ -27,7 +27,7 @@ from fhir_server.store.idempotency import Idempotency
 from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Once, Stored, Write
 from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
-from fhir_server.store.versions import Versions, load
+from fhir_server.store.versions import Before, Versions, load
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Commit:
                 return [matched[number] for number in range(len(writes))]
             attempt = _Attempt(self.database, self.search, predicate, writes, also, tickets, matched, once)
             try:
-                committed = await self.database.transaction(attempt.run, self._landed)
+                committed = await self.database.transaction(attempt.run, self._landed, attempt.reads)
             except LostClaim:
                 continue
             await self._open(attempt.widened)
@@ -123,8 +123,23 @@ class _Attempt:
     tickets: dict[int, Ticket]
     matched: dict[int, Committed]
     once: Once | None = None
+    fresh: set[str] = field(default_factory=set)
+    """Patients that come new, of whom nothing can be known; empty once that proved wrong."""
     widened: set[str] = field(default_factory=set)
     """After a run: the patients with whom something was stored before that others may see now."""
+
+    def __post_init__(self) -> None:
+        self.fresh.update(
+            f"Patient/{each.id}" for each in self.writes if each.type == "Patient" and isinstance(each, Create)
+        )
+
+    def reads(self) -> bool:
+        """Whether anything is read before it is written: most creates need nothing of what there is."""
+        if self.tickets or self.once is not None or self.also:
+            return True
+        if not all(isinstance(write, Create) for write in self.writes):
+            return True
+        return bool(Before({}, {}).patients(self.writes) - self.fresh)
 
     async def run(self, session: Session) -> list[Committed]:
         if self.once is not None:
@@ -135,7 +150,9 @@ class _Attempt:
         open_writes = [write for number, write in enumerate(self.writes) if number not in self.matched]
         before = await load(self.database, session, open_writes)
         instant = before.instant(self.database.clock())
-        ties = await relations.load(self.database, session, before.patients(open_writes), instant)
+        ties = await relations.load(self.database, session, before.patients(open_writes) - self.fresh, instant)
+        # If somebody has told something of one already, the next run looks.
+        self.fresh.clear()
         versions = Versions(before, self.predicate, instant, ties)
         versions.register(open_writes)
         results = [

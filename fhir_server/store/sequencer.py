@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pymongo.errors import PyMongoError
 
 from fhir_server.background import Background
-from fhir_server.store.database import Conflict, Database
+from fhir_server.store.bulk import Bulk
+from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 LEASE_SECONDS = 5.0
 POLL_SECONDS = 0.2
 """How soon changes of other processes are seen; those of this one wake the sequencer."""
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.1
 """Waited after a wake-up, so that a burst of commits is numbered at once."""
 SETTLE_SECONDS = 3.0
 COMMITS_AT_ONCE = 100
@@ -104,9 +105,12 @@ class Sequencer:
                     return True
                 if not await self._hold():
                     return False
-                if await self.database.transaction(self._number, self._landed) < 0:
+                last, commits = await self.database.transaction(self._number, self._landed)
+                if last < 0:
                     self._holds_until = 0
                 self.numbered.set()
+                if 0 < commits < COMMITS_AT_ONCE:
+                    return True
 
     async def _hold(self) -> bool:
         now = self.database.clock()
@@ -123,12 +127,11 @@ class Sequencer:
         self._holds_until = now + (until - now) // 2
         return True
 
-    async def _number(self, session: Session) -> int:
-        """Number the oldest commits; gives the last number, -1 where the lease was lost."""
-        leases, outbox = self.database.collection("leases"), self.database.collection("outbox")
-        lease = await leases.find_one({**_LEASE, "holder": self._name}, session=session)
+    async def _number(self, session: Session) -> tuple[int, int]:
+        """Number the oldest commits; gives the last number, -1 where the lease was lost, and how many commits."""
+        lease = await self.database.collection("leases").find_one({**_LEASE, "holder": self._name}, session=session)
         if lease is None:
-            return -1
+            return -1, 0
         oldest: list[Match] = [
             {"$match": {"lu": {"$gte": 0}}},
             {"$sort": {"lu": 1, "_id": 1}},
@@ -137,23 +140,22 @@ class Sequencer:
         commits = await self.database.rows("outbox", oldest, session)
         number, at = int(lease["n"]), max(self.database.clock(), int(lease["at"]))
         if not commits:
-            return number
+            return number, 0
         rows = [_row(commit, change, at) for commit in commits for change in commit["c"]]
         for offset, row in enumerate(rows, 1):
             row["_id"] = number + offset
-        advanced = await leases.update_one(
-            {**_LEASE, "holder": self._name, "n": number},
-            {"$set": {"n": number + len(rows), "at": at}},
-            session=session,
-        )
-        if advanced.matched_count != 1:
-            raise Conflict
-        await self.database.collection("feed").insert_many(rows, session=session)
-        await outbox.delete_many({"_id": {"$in": [commit["_id"] for commit in commits]}}, session=session)
-        return number + len(rows)
+        bulk = Bulk(self.database)
+        held = {"_id": lease["_id"], "holder": self._name, "n": lease["n"]}
+        bulk.replace("leases", held, {**lease, "n": number + len(rows), "at": at})
+        bulk.insert("feed", rows)
+        for commit in commits:
+            bulk.delete("outbox", {"_id": commit["_id"]})
+        await bulk.run(session)
+        return number + len(rows), len(commits)
 
-    async def _landed(self, last: int) -> bool:
+    async def _landed(self, numbered: tuple[int, int]) -> bool:
         """Whether a numbering whose reply was lost is stored."""
+        last, _ = numbered
         return last < 0 or await self.database.collection("feed").find_one({"_id": last}, {"lu": 1}) is not None
 
 
