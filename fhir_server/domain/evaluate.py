@@ -3,27 +3,20 @@
 https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapters 4.4 and 6)
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable
 
+from fhir_server.domain.case import Case
 from fhir_server.domain.course import Course, Finding, Shot, Why
 from fhir_server.domain.person import Person
-from fhir_server.domain.schedule import Interval, KnowledgeBase, Series, SeriesDose
+from fhir_server.domain.schedule import Interval, Series, SeriesDose
 from fhir_server.domain.skips import is_skipped
 
 
-def evaluate(
-    series: Series,
-    given: Sequence[Shot],
-    others: Sequence[Shot],
-    person: Person,
-    knowledge_base: KnowledgeBase,
-    completed: Set[str],
-) -> Course:
-    """The course of the series after the doses given, which are in time. `others` are doses of every kind, also
-    against other diseases, for conflicts between products. `completed` are groups with a complete series."""
+def evaluate(series: Series, case: Case) -> Course:
+    """The course of the series after the doses given."""
     course = Course(series)
-    for shot in given:
-        finding = _next(course, shot, others, person, knowledge_base, completed)
+    for shot in case.given:
+        finding = _next(course, shot, case)
         course.findings.append(finding)
         course.seen.append((shot.day, shot.cvx))
         if finding.status == "valid":
@@ -38,37 +31,23 @@ def evaluate(
     return course
 
 
-def _next(
-    course: Course,
-    shot: Shot,
-    others: Sequence[Shot],
-    person: Person,
-    knowledge_base: KnowledgeBase,
-    completed: Set[str],
-) -> Finding:
+def _next(course: Course, shot: Shot, case: Case) -> Finding:
     dose, day = shot.dose, shot.day
     if dose.expires is not None and day > dose.expires.toordinal():
         return Finding(shot, "sub-standard", (("lot-expired", dose.expires.toordinal()),), None)
     if dose.substandard:
         return Finding(shot, "sub-standard", (("sub-standard", None),), None)
     doses = course.series.doses
-    while not course.is_done and is_skipped(doses[course.target], course, person, day, completed, forecasting=False):
+    while not course.is_done and is_skipped(doses[course.target], course, case, day, forecasting=False):
         course.target += 1
     if course.is_done:
         return Finding(shot, "extraneous", (("series-done", None),), None)
-    return _hold(doses[course.target], course, shot, others, person, knowledge_base)
+    return _hold(doses[course.target], course, shot, case)
 
 
-def _hold(
-    target: SeriesDose,
-    course: Course,
-    shot: Shot,
-    others: Sequence[Shot],
-    person: Person,
-    knowledge_base: KnowledgeBase,
-) -> Finding:
+def _hold(target: SeriesDose, course: Course, shot: Shot, case: Case) -> Finding:
     """The dose against a target dose. Age comes first, then interval, conflict and vaccine, as in CDSi's table."""
-    at = course.target
+    at, person = course.target, case.person
     if shot.cvx in target.inadvertent:
         return Finding(shot, "not-valid", (("inadvertent", None),), at)
     notes: list[Why] = []
@@ -87,7 +66,7 @@ def _hold(
         if not allowable or _too_soon(allowable, course, person, shot, []) is not None:
             return Finding(shot, "not-valid", (("too-soon", too_soon),), at)
         notes.append(("allowable-interval", too_soon))
-    conflict = _conflict(shot, others, course, knowledge_base) if shot.cvx in knowledge_base.conflicts else None
+    conflict = _conflict(shot, course, case) if shot.cvx in case.knowledge_base.conflicts else None
     if conflict is not None:
         return Finding(shot, "not-valid", (("conflict", conflict),), at)
     vaccine = _vaccine(target, shot, person)
@@ -117,16 +96,16 @@ def _too_soon(
     return latest
 
 
-def _conflict(shot: Shot, others: Sequence[Shot], course: Course, knowledge_base: KnowledgeBase) -> int | None:
+def _conflict(shot: Shot, course: Course, case: Case) -> int | None:
     """The first day without a conflict with an earlier product, None where there is none on the dose's day."""
     ends: list[int] = []
-    conflicts = knowledge_base.conflicts[shot.cvx]
-    for other in others:
+    conflicts = case.knowledge_base.conflicts[shot.cvx]
+    for other in case.others:
         conflict = conflicts.get(other.cvx)
         if conflict is None or other.day > shot.day or other is shot:
             continue
         # Whether a dose against another disease was valid is not known here; it is taken to be.
-        valid = other.cvx not in knowledge_base.vaccines or (other.day, other.cvx) in course.valid
+        valid = other.cvx not in case.knowledge_base.vaccines or (other.day, other.cvx) in course.valid
         end = (conflict.minimum_end if valid else conflict.end).after(other.day)
         if conflict.begin.after(other.day) <= shot.day < end:
             ends.append(end)

@@ -8,28 +8,26 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from fhir_server.domain.assessment import Detail, Evaluation, Forecast, Reason
+from fhir_server.domain.case import Case
 from fhir_server.domain.course import Why
 from fhir_server.domain.history import History
 from fhir_server.domain.outlook import Dates, Outlook, dates
 from fhir_server.domain.person import Person
 from fhir_server.domain.relevance import Bearing
-from fhir_server.domain.schedule import KnowledgeBase
 
 
 def explain(
     chosen: Outlook,
     evaluations: tuple[Evaluation, ...],
     found: Bearing,
-    person: Person,
     history: History,
-    as_of: date,
-    knowledge_base: KnowledgeBase,
+    case: Case,
 ) -> Forecast:
     """The forecast that the chosen outlook comes to."""
-    course, when = chosen.course, dates(chosen, person, as_of.toordinal())
+    course, when, as_of = chosen.course, dates(chosen, case), date.fromordinal(case.day)
     answer = Forecast(
-        authority=knowledge_base.authority,
-        version=knowledge_base.version,
+        authority=case.knowledge_base.authority,
+        version=case.knowledge_base.version,
         as_of=as_of,
         status=chosen.status,
         reasons=tuple(_reasons(chosen, when, evaluations, found, history, as_of)),
@@ -50,7 +48,7 @@ def explain(
         latest=_day(when.latest),
         unadjusted_recommended=date.fromordinal(when.unadjusted_recommended),
         unadjusted_past_due=_day(when.unadjusted_past_due),
-        vaccines=_vaccines(chosen, when, found, person),
+        vaccines=_vaccines(chosen, when, found, case.person),
     )
 
 

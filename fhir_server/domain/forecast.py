@@ -7,11 +7,13 @@ unknown birth) gets an answer and a reason as well, never an exception.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
-from fhir_server.domain.assessment import DoseStatus, Evaluation, Forecast, Reason
+from fhir_server.domain.assessment import DoseStatus, Evaluation, Forecast, Reason, SeriesStatus
 from fhir_server.domain.calendar import FAR_FUTURE
+from fhir_server.domain.case import Case
 from fhir_server.domain.course import Finding, Shot, shots
 from fhir_server.domain.evaluate import evaluate
 from fhir_server.domain.explain import explain, reason_of
@@ -32,45 +34,36 @@ def forecast(history: History, as_of: date, knowledge_base: KnowledgeBase, *, la
     `later_doses`: they count all the same. CDSi itself does not look whether a dose is later than the assessment.
     """
     if history.born is None or history.born > as_of:
-        return _unknown(history, as_of, knowledge_base)
+        code = "no-birth-date" if history.born is None else "not-born"
+        return _nothing("unknown", code, history, as_of, knowledge_base)
     born, day = history.born.toordinal(), as_of.toordinal()
     until = FAR_FUTURE if later_doses else day
     person = Person(born, history.gender, history.birth_country, history.observations)
     given, repeated = _once_a_day(shots(history.doses, born, until, knowledge_base.vaccines), knowledge_base)
     others = shots(history.doses, born, until) if knowledge_base.conflicts else given
-    found = bearing(knowledge_base, person, day)
-    outlooks = _outlooks(knowledge_base, person, found, given, others, day)
-    chosen = min(best(outlooks, person, day), key=_standing)
+    case = Case(person, knowledge_base, day, given, others)
+    found = bearing(case)
+    if not found.series:
+        return _nothing("not-recommended", "no-series", history, as_of, knowledge_base)
+    chosen = min(best(_outlooks(found, case), case), key=_standing)
     findings = {one.shot.position: one for one in chosen.course.findings}
     evaluations = tuple(
         _evaluation(dose, findings.get(position), position in repeated, chosen, history, knowledge_base)
         for position, dose in _in_time(history)
     )
-    return explain(chosen, evaluations, found, person, history, as_of, knowledge_base)
+    return explain(chosen, evaluations, found, history, case)
 
 
 def _standing(one: Outlook) -> tuple[int, int]:
     return _PRECEDENCE.index(one.status), FAR_FUTURE if one.earliest is None else one.earliest
 
 
-def _outlooks(
-    knowledge_base: KnowledgeBase,
-    person: Person,
-    found: Bearing,
-    given: Sequence[Shot],
-    others: Sequence[Shot],
-    day: int,
-) -> list[Outlook]:
+def _outlooks(found: Bearing, case: Case) -> list[Outlook]:
     """Each relevant series to its end. Where series ask which groups are complete, that is found out first."""
-    completed: frozenset[str] = frozenset()
-    if _asks_for_groups(knowledge_base):
-        courses = (evaluate(one, given, others, person, knowledge_base, completed) for one in found.series)
-        completed = frozenset(course.series.group for course in courses if course.is_done)
-    outlooks = []
-    for series in found.series:
-        course = evaluate(series, given, others, person, knowledge_base, completed)
-        outlooks.append(look_ahead(course, person, found, knowledge_base, others, day, completed))
-    return outlooks
+    if _asks_for_groups(case.knowledge_base):
+        courses = [evaluate(one, case) for one in found.series]
+        case = replace(case, completed={course.series.group for course in courses if course.is_done})
+    return [look_ahead(evaluate(one, case), found, case) for one in found.series]
 
 
 @cache
@@ -140,7 +133,7 @@ def _unplaced(dose: GivenDose, history: History, knowledge_base: KnowledgeBase) 
     return "not-evaluated", "after-assessment"
 
 
-def _unknown(history: History, as_of: date, knowledge_base: KnowledgeBase) -> Forecast:
-    code = "no-birth-date" if history.born is None else "not-born"
+def _nothing(status: SeriesStatus, code: str, history: History, as_of: date, knowledge_base: KnowledgeBase) -> Forecast:
+    """The answer where no series can be applied."""
     evaluations = tuple(Evaluation(dose, "not-evaluated", (Reason(code),)) for _, dose in _in_time(history))
-    return Forecast(knowledge_base.authority, knowledge_base.version, as_of, "unknown", (Reason(code),), evaluations)
+    return Forecast(knowledge_base.authority, knowledge_base.version, as_of, status, (Reason(code),), evaluations)

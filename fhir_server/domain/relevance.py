@@ -6,6 +6,7 @@ https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapters 5.1, 7.2 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fhir_server.domain.case import Case
 from fhir_server.domain.person import Person
 from fhir_server.domain.schedule import KnowledgeBase, Series
 
@@ -24,8 +25,9 @@ class Bearing:
     immune: str | None
 
 
-def bearing(knowledge_base: KnowledgeBase, person: Person, day: int) -> Bearing:
+def bearing(case: Case) -> Bearing:
     """What bears on the person on the day of assessment."""
+    knowledge_base, person, day = case.knowledge_base, case.person, case.day
     indications: dict[str, None] = {}
     series = []
     for one in knowledge_base.series:

@@ -6,16 +6,17 @@ https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapter 8)
 from collections.abc import Iterable, Sequence
 
 from fhir_server.domain.calendar import FAR_FUTURE
+from fhir_server.domain.case import Case
 from fhir_server.domain.outlook import Outlook, finish
 from fhir_server.domain.person import Person
 
 
-def best(outlooks: Sequence[Outlook], person: Person, day: int) -> list[Outlook]:
+def best(outlooks: Sequence[Outlook], case: Case) -> list[Outlook]:
     """The best series, one or none of a group; all of the chosen where none is best. Empty only for no series."""
     groups: dict[str, list[Outlook]] = {}
     for one in outlooks:
         groups.setdefault(one.series.group, []).append(one)
-    chosen = [_prioritized(group, person, day) for group in groups.values()]
+    chosen = [_prioritized(group, case) for group in groups.values()]
     return [one for one in chosen if _is_best(one, chosen)] or chosen
 
 
@@ -28,11 +29,11 @@ def _is_best(one: Outlook, chosen: Sequence[Outlook]) -> bool:
     return one.series.type == "risk" or all(other.series.type != "risk" for other in equivalent)
 
 
-def _prioritized(group: Sequence[Outlook], person: Person, day: int) -> Outlook:
+def _prioritized(group: Sequence[Outlook], case: Case) -> Outlook:
     candidates = [one for one in group if one.status != "contraindicated"] or list(group)
     # A default that is contraindicated stands for nobody while another series can be given.
     default = [one for one in candidates if one.series.default]
-    scorable = [one for one in candidates if _is_scorable(one, group, bool(default), person)]
+    scorable = [one for one in candidates if _is_scorable(one, group, bool(default), case.person)]
     if not scorable:
         return default[0] if default else _first(candidates)
     if len(scorable) == 1:
@@ -42,7 +43,7 @@ def _prioritized(group: Sequence[Outlook], person: Person, day: int) -> Outlook:
     if complete:
         return _winner(complete, [_points(_most(complete), 1, 0, -1)])
     if in_process:
-        ends = [finish(one, person, day) for one in in_process]
+        ends = [finish(one, case) for one in in_process]
         return _winner(
             in_process,
             [
@@ -58,8 +59,8 @@ def _prioritized(group: Sequence[Outlook], person: Person, day: int) -> Outlook:
     return _winner(
         scorable,
         [
-            _points(_least([_start(one, day) for one in scorable]), 1, 0, -1),
-            _points([finish(one, person, day) is not None for one in scorable], 1, 1, -1),
+            _points(_least([_start(one, case.day) for one in scorable]), 1, 0, -1),
+            _points([finish(one, case) is not None for one in scorable], 1, 1, -1),
             # Without a dose, being bound to one product is a drawback.
             _points([one.series.product for one in scorable], -1, -1, 1),
         ],

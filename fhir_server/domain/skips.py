@@ -3,46 +3,42 @@
 https://www.cdc.gov/iis/cdsi/index.html (Logic Specification, chapters 6.2, 7.1 and 7.6)
 """
 
-from collections.abc import Set
-
+from fhir_server.domain.case import Case
 from fhir_server.domain.course import Course
 from fhir_server.domain.person import Person
 from fhir_server.domain.schedule import Condition, ConditionSet, SeriesDose
 
 
-def is_skipped(
-    dose: SeriesDose, course: Course, person: Person, day: int, completed: Set[str], *, forecasting: bool
-) -> bool:
+def is_skipped(dose: SeriesDose, course: Course, case: Case, day: int, *, forecasting: bool) -> bool:
     """Whether the target dose can be skipped on that day: the day of the dose under evaluation, the day of assessment,
-    or the earliest day that was forecast. The course holds the doses before it. `completed` are groups with a complete
-    series."""
+    or the earliest day that was forecast. The course holds the doses before it."""
     for skip in dose.skips:
         if not (skip.forecast if forecasting else skip.evaluation):
             continue
         sets = [one for one in skip.sets if one.effective <= day <= one.cessation]
-        met = (_is_set_met(one, course, person, day, completed) for one in sets)
+        met = (_is_set_met(one, course, case, day) for one in sets)
         if sets and (all(met) if skip.all else any(met)):
             return True
     return False
 
 
-def _is_set_met(one: ConditionSet, course: Course, person: Person, day: int, completed: Set[str]) -> bool:
-    met = (_is_met(condition, course, person, day, completed) for condition in one.conditions)
+def _is_set_met(one: ConditionSet, course: Course, case: Case, day: int) -> bool:
+    met = (_is_met(condition, course, case, day) for condition in one.conditions)
     return all(met) if one.all else any(met)
 
 
-def _is_met(condition: Condition, course: Course, person: Person, day: int, completed: Set[str]) -> bool:
+def _is_met(condition: Condition, course: Course, case: Case, day: int) -> bool:
     match condition.kind:
         case "age":
-            return person.is_within(condition.ages, day)
+            return case.person.is_within(condition.ages, day)
         case "interval":
             # The last dose that counts for an interval; without any dose there is no interval.
             span = condition.interval
             return span is not None and bool(course.counted) and span.after(course.counted[-1][0]) <= day
         case "completed":
-            return not condition.groups.isdisjoint(completed)
+            return not condition.groups.isdisjoint(case.completed)
         case _:
-            return _is_count_met(condition, course, person)
+            return _is_count_met(condition, course, case.person)
 
 
 def _is_count_met(condition: Condition, course: Course, person: Person) -> bool:

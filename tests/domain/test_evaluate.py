@@ -206,6 +206,12 @@ def test_series_are_for_a_gender() -> None:
     )
     assert apply(*rows, gender="female").series == "women"
     assert apply(*rows, gender="male").series == "all"
+    nobody = apply(rows[0], gender="male", doses=(("2024-01-01", "A"),))
+    assert (nobody.status, nobody.reasons[0].code, said(nobody)) == (
+        "not-recommended",
+        "no-series",
+        [("not-evaluated", "no-series")],
+    )
 
 
 def test_a_dose_is_skipped_where_another_group_is_complete() -> None:
