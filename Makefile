@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test coverage test-long test-clients check bench definitions clean
+.PHONY: help setup demo serve test coverage test-long test-clients check bench definitions profiles clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -41,6 +41,9 @@ bench: setup ## CPU-milliseconds per request, into docs/benchmarks.md
 
 definitions: setup ## regenerate the R4 tables from the official package
 	@$(BIN)/python -m tools.definitions $(ARGS)
+
+profiles: setup ## regenerate the tables of guides and the snapshots of our own profiles
+	@$(BIN)/python -m tools.profiles $(ARGS)
 
 clean: ## remove what setup and the demo made
 	@rm -rf $(VENV) demo-data

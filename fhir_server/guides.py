@@ -88,11 +88,12 @@ class Guides:
 
         PackageError with a sentence where it cannot be used, OSError where it cannot be read; nothing is changed then.
         """
-        content = guide(Package.read(path))
-        made = Guide(content)
+        package = Package.read(path)
         for each in shipped():
-            if (each.name, each.version) == (made.name, made.version):
+            if (each.name, each.version) == (package.name, package.version):
                 return each
+        content = guide(package)
+        made = Guide(content)
         _require_sound(made)
         self.folder.mkdir(parents=True, exist_ok=True)
         data = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0)
@@ -147,10 +148,17 @@ class Guides:
         *,
         thorough: bool = True,
         must_support: bool = False,
+        around: dict[str, Any] | None = None,
     ) -> list[Issue]:
-        """What is wrong with a structurally valid resource by these profiles, each sentence naming nothing private."""
+        """What is wrong with a resource, which is judgeable, by these profiles; `around` is the Bundle it stands in."""
         return profile_issues(
-            resource, profiles, self.library, self.code_allowed, thorough=thorough, must_support=must_support
+            resource,
+            profiles,
+            self.library,
+            self.code_allowed,
+            must_support=must_support,
+            thorough=thorough,
+            around=around,
         )
 
 
@@ -202,6 +210,6 @@ def _require_sound(made: Guide) -> None:
 def _visit(rules: Iterable[Any], depth: int) -> None:
     for rule in rules:
         _visit(rule.slices, depth + 1)
-        if rule.has_children:
+        if rule.has_children and not rule.borrows:
             for path in rule.types or {type_name for _, _, type_name in rule.members}:
                 _visit(rule.children(path), depth + 1)

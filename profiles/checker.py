@@ -71,17 +71,26 @@ def profile_issues(
     *,
     must_support: bool = False,
     thorough: bool = True,
+    around: dict[str, Any] | None = None,
 ) -> list[Issue]:
     """What is wrong with a resource beyond its structure, which is judgeable.
 
     `thorough` looks at the whole resource too (R4's other invariants, extensible bindings, extension definitions), not
-    only at what the profiles name.
+    only at what the profiles name. `around` is the Bundle the resource stands in.
     """
     root = resource["resourceType"]
     problems: list[Problem] = []
     examined: set[str] = set()
     for profile in profiles:
-        world = World(resource, library, profile.guide, code_allowed, must_support=must_support, thorough=thorough)
+        world = World(
+            resource,
+            library,
+            profile.guide,
+            code_allowed,
+            must_support=must_support,
+            thorough=thorough,
+            around=around,
+        )
         if profile.guide not in examined:
             # Extensions are judged once for each guide: it decides which version of a definition is meant.
             examined.add(profile.guide)

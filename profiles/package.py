@@ -24,10 +24,10 @@ MAX_FILE = 100_000_000
 """Bytes of the archive."""
 MAX_CONTENT = 1_000_000_000
 """Bytes of all it holds, unpacked."""
+MAX_READ = 300_000_000
+"""Bytes of the definitions among it, which are parsed."""
 MAX_MEMBER = 50_000_000
 MAX_MEMBERS = 50_000
-MAX_DEPTH = 200
-"""Objects and arrays within each other, in one file."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,40}")
@@ -141,7 +141,7 @@ def _require_no_circle(package: Package, definitions: list[Mapping[str, Any]]) -
 
 def _files(path: Path) -> Iterator[tuple[str, Any]]:
     """The JSON resources directly in `package/`, and package.json, by file name."""
-    total = 0
+    total = read = 0
     try:
         with gzip.open(path) as stream, tarfile.open(fileobj=_capped(stream), mode="r|") as archive:
             for number, member in enumerate(archive):
@@ -151,6 +151,9 @@ def _files(path: Path) -> Iterator[tuple[str, Any]]:
                     raise PackageError(f"{path.name} unpacks to more than {MAX_CONTENT // 1_000_000} MB.")
                 folder, _, name = member.name.removeprefix("./").partition("/")
                 if folder == "package" and member.isfile() and _wanted(name):
+                    read += member.size
+                    if read > MAX_READ:
+                        raise PackageError(f"{path.name} has more than {MAX_READ // 1_000_000} MB of definitions.")
                     content = archive.extractfile(member)
                     yield name, _parsed(path, name, content.read() if content else b"")
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:

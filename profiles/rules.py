@@ -38,8 +38,9 @@ class Value(NamedTuple):
 class Rule:
     """What is asked of an element (or of a slice of its values) that the definition path `parent` has."""
 
-    def __init__(self, row: Table, parent: str, at: str) -> None:
+    def __init__(self, row: Table, parent: str, at: str, root: Table) -> None:
         self.row = row
+        self._root = root
         base = elements(parent)[row["name"]]
         self.name: str = base.name
         self.at = f"{at}.{base.name}"
@@ -63,7 +64,10 @@ class Rule:
         self.ordered: bool = slicing.get("ordered", False)
         self._parent = parent
         self._children: dict[str, tuple[Rule, ...]] = {}
-        self.has_children = "children" in row
+        self.borrows = "like" in row
+        """Whether its children are those of another element, as may be theirs, without end."""
+        self._holder: Table = _like(row["like"], root) if "like" in row and "children" not in row else row
+        self.has_children = "children" in self._holder
         self.plain = not (
             self.fixed is not None
             or self.pattern is not None
@@ -81,12 +85,13 @@ class Rule:
     def slices(self) -> tuple["Rule", ...]:
         """The slices, in the profile's order."""
         at = self.at.rpartition(".")[0]
-        return tuple(Rule({"name": self.name, **row}, self._parent, at) for row in self.row.get("slices", ()))
+        rows = self.row.get("slices", ())
+        return tuple(Rule({"name": self.name, **row}, self._parent, at, self._root) for row in rows)
 
     def children(self, path: str) -> tuple["Rule", ...]:
         """The rules of the children, for a value of the type (or definition path) `path`."""
         if path not in self._children:
-            self._children[path] = children(self.row, path, self.at)
+            self._children[path] = children(self._holder, path, self.at, self._root)
         return self._children[path]
 
     def child(self, name: str) -> "Rule | None":
@@ -128,7 +133,7 @@ class Profile:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules of the root's children."""
-        return children(self._row, self.type, self.type)
+        return children(self._row, self.type, self.type, self._row)
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -141,10 +146,18 @@ class Profile:
         return f"{self.url}|{self.version}" if self.version else self.url
 
 
-def children(row: Table, path: str, at: str) -> tuple[Rule, ...]:
-    """The rules below a row, for the children that the definition path `path` has."""
+def children(row: Table, path: str, at: str, root: Table) -> tuple[Rule, ...]:
+    """The rules below a row of the profile's `root`, for the children that the definition path `path` has."""
     known: Callable[[str], bool] = elements(path).__contains__ if _has_children(path) else lambda _: False
-    return tuple(Rule(each, path, at) for each in row.get("children", ()) if known(each["name"]))
+    return tuple(Rule(each, path, at, root) for each in row.get("children", ()) if known(each["name"]))
+
+
+def _like(path: str, root: Table) -> Table:
+    """The row of the element at a path below the root; an empty one where the profile asks nothing of it."""
+    row = root
+    for name in path.split("."):
+        row = next((each for each in row.get("children", ()) if each["name"] == name), {})
+    return row
 
 
 def _has_children(path: str) -> bool:

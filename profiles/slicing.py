@@ -146,6 +146,8 @@ def _criteria(rule: Rule) -> bool:
     """Whether the rule, or one below it, tells values apart."""
     if rule.fixed is not None or rule.pattern is not None or (rule.binding and rule.binding[0] == "required"):
         return True
+    if rule.borrows:
+        return False
     return any(_criteria(each) for path in _paths(rule) for each in rule.children(path)) or any(
         _criteria(each) for each in rule.slices if each.min
     )

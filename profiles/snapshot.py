@@ -5,11 +5,12 @@ https://hl7.org/fhir/R4/profiling.html#snapshot
 A table is a JSON object, so that it can be committed and stored:
 
     profile    = {"url", "version", "name", "title", "type", "base", "context"?, "rules": rule}
-    rule       = {"name", "min"?, "max"?, "types"?, "profiles"?, "targets"?, "fixed"?, "pattern"?, "binding"?,
+    rule       = {"name", "like"?, "min"?, "max"?, "types"?, "profiles"?, "targets"?, "fixed"?, "pattern"?, "binding"?,
                   "must"?, "constraints"?, "slicing"?, "slices"?, "children"?}
     binding    = [strength, canonical];   constraint = [key, severity, expression, human]
     slicing    = {"by": [[discriminator type, path], ...], "rules", "ordered"?}
 
+`like` is the path below the root of another element whose children the element has as well (`item` of `item.item`).
 What R4 says already is left out (profiles/structure.py checks it), and so are elements about which nothing is left.
 """
 
@@ -177,6 +178,8 @@ def _asked(element: Mapping[str, Any], base: Element, *, sliced: bool) -> Iterat
         elif name.startswith("pattern"):
             yield "pattern", value
     yield from _binding(element.get("binding", {}), element, base)
+    if base.reference and "contentReference" in element:
+        yield "like", str(element["contentReference"]).rpartition("#")[2].partition(".")[2]
     if element.get("mustSupport") is True:
         yield "must", True
     if constraints := list(_constraints(element)):

@@ -14,7 +14,8 @@ CodeAllowed = Callable[[str, str | None, str], bool | None]
 
 
 class World:
-    """One check of one resource. `near` is the guide (`name#version`) in which unversioned canonicals are looked up."""
+    """One check of one resource. `near` is the guide (`name#version`) in which unversioned canonicals are looked up,
+    `around` the Bundle whose entries references may reach, if the resource stands in one."""
 
     def __init__(
         self,
@@ -25,8 +26,10 @@ class World:
         *,
         must_support: bool,
         thorough: bool,
+        around: dict[str, Any] | None = None,
     ) -> None:
         self.resource = resource
+        self._around = around or resource
         self.library = library
         self.near = near
         self.must_support = must_support
@@ -59,9 +62,9 @@ class World:
     @cached_property
     def _entries(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        if self.resource.get("resourceType") != "Bundle":
+        if self._around.get("resourceType") != "Bundle":
             return found
-        for entry in _dicts(self.resource.get("entry")):
+        for entry in _dicts(self._around.get("entry")):
             resource, url = entry.get("resource"), entry.get("fullUrl")
             if type(resource) is not dict:
                 continue

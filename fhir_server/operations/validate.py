@@ -108,7 +108,8 @@ def _judged(guides: Guides, resource: Resource, asked: Sequence[str], *, must_su
             base = guides.find(BASE + each["resourceType"])
             claimed = [base] if base is not None else []
         if claimed:
-            yield from _led(guides.issues(each, claimed, must_support=must_support), each["resourceType"], place)
+            judged = guides.issues(each, claimed, must_support=must_support, around=resource)
+            yield from _led(judged, each["resourceType"], place)
 
 
 def _claims(resource: Resource) -> list[str]:
