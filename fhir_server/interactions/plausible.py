@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from fhir_server.caller import Caller, Predicate, to
 from fhir_server.context import Context
 from fhir_server.domain.plausibility import Days, Dose, Finding, Package, Product, findings
-from fhir_server.fhir import compartments, json, references
+from fhir_server.fhir import compartments, dates, json, references
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.store.records import Selection
 from profiles.issue import Severity
@@ -131,7 +131,7 @@ async def _dose(context: Context, caller: Caller, predicate: Predicate, resource
     if not products:
         # A package says its product where nobody else does.
         products = _known([code for package in packages for code in sorted(package.products)], _product)
-    day = _days(resource.get("occurrenceDateTime"))
+    day = _occurred(context, resource)
     person = await _person(context, caller, predicate, resource, around)
     number, earlier = _number(resource), None
     if number is not None and day is not None:
@@ -195,8 +195,22 @@ def _number(resource: Resource) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def _occurred(context: Context, resource: Resource) -> Days | None:
+    """The days a dose may have been given on: of an instant the day as written, and what it was here by then, for
+    many senders write the evening in UTC, when it is tomorrow there."""
+    text = resource.get("occurrenceDateTime", "")
+    written = _days(text)
+    if written is None or "T" not in text:
+        return written
+    try:
+        here = context.day(dates.microseconds(dates.parse(text).lo))
+    except ValueError:
+        return written
+    return Days(min(written.first, here), max(written.last, here))
+
+
 def _days(text: Any) -> Days | None:
-    """The days that a date or dateTime may mean; of an instant the day as written."""
+    """The days that a date or dateTime may mean, as written."""
     match = _DAY.match(text) if isinstance(text, str) else None
     if match is None:
         return None
@@ -248,7 +262,7 @@ async def _earlier(
     ids = {each["id"] for each in together} | {resource.get("id")}
     days: set[date] = set()
     for other in (*together, *(each for each in around.recorded[named] if each["id"] not in ids)):
-        day = _days(other.get("occurrenceDateTime"))
+        day = _occurred(context, other)
         is_other = other.get("id") != resource.get("id") and other.get("status") == "completed"
         if is_other and day is not None and day.last < before and groups & _groups(other):
             days.add(day.last)

@@ -3,12 +3,18 @@
 https://hl7.org/fhir/R4/immunization.html
 """
 
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from fhir_server.context import Context
+from fhir_server.fhir.outcome import FhirError, Issue
+from fhir_server.interactions import plausible
 from tests.conftest import Server
 from tests.http.answers import JSON, patient, put, refused, shape
 
@@ -126,6 +132,15 @@ async def test_a_transaction_knows_the_person_and_the_doses_it_brings(client: ht
     assert [odd(outcome) for outcome in outcomes] == [["dose-before-birth"], [], []]
 
 
+async def test_the_evening_here_is_tomorrow_in_utc(client: httpx.AsyncClient) -> None:
+    now = datetime.now(UTC)
+    here = now.astimezone(ZoneInfo("America/New_York"))
+    for written in (now, here, now.astimezone(timezone(timedelta(hours=14)))):
+        sent = dose(occurrenceDateTime=written.isoformat(timespec="seconds"), expirationDate="2999-01-01")
+        told = odd((await client.post("Immunization/$validate", json=sent, headers=JSON)).json())
+        assert "dose-in-future" not in told
+
+
 async def test_both_languages(client: httpx.AsyncClient) -> None:
     sent = dose(expirationDate="2021-02-28")
     answer = await client.post("Immunization/$validate", json=sent, headers={**JSON, "accept-language": "es"})
@@ -136,6 +151,37 @@ async def test_both_languages(client: httpx.AsyncClient) -> None:
     assert found["expression"] == ["Immunization.expirationDate"]
 
 
+DOUBTS = (
+    Issue("business-rule", "dose-in-future", "It is yet to come.", severity="error"),
+    Issue("business-rule", "lot-number-missing", "It has none.", severity="warning"),
+)
+
+
+@pytest.mark.parametrize(
+    ("impossible", "unlikely", "told", "refused"),
+    [
+        ("off", "off", [], []),
+        ("warn", "warn", ["dose-in-future", "lot-number-missing"], []),
+        ("warn", "off", ["dose-in-future"], []),
+        ("refuse", "warn", [], ["dose-in-future"]),
+        ("refuse", "refuse", [], ["dose-in-future", "lot-number-missing"]),
+        ("warn", "refuse", [], ["lot-number-missing"]),
+    ],
+)
+def test_settings(impossible: str, unlikely: str, told: list[str], refused: list[str]) -> None:
+    settings = SimpleNamespace(plausibility=impossible, plausibility_doubts=unlikely)
+    context = cast(Context, SimpleNamespace(settings=settings))
+    try:
+        found = plausible.settle(context, DOUBTS)
+    except FhirError as error:
+        assert (error.status, {issue.severity for issue in error.issues}) == (422, {"error"})
+        assert [issue.detail for issue in error.issues] == refused
+    else:
+        assert ([issue.detail for issue in found], refused) == (told, [])
+        assert {issue.severity for issue in found} <= {"warning"}
+
+
+@pytest.mark.long
 async def test_refused_where_the_setting_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FHIR_SERVER_PLAUSIBILITY", "refuse")
     monkeypatch.setenv("FHIR_SERVER_PLAUSIBILITY_DOUBTS", "off")
