@@ -36,8 +36,9 @@ def concept(value: dict[str, Any], url: str, value_set: ValueSet) -> Problems:
     if not codings and "extension" in value:
         return None
     found = ", ".join(f"{c.get('system', 'no system')}|{c.get('code', 'no code')}" for c in codings[:5])
-    text = f"{'None of ' + found if found else 'Without a coding, nothing'} is in the value set"
-    return [Problem("", "code-invalid", "code-not-in-value-set", f"{text} {_named(url, value_set.all_codes())}.")]
+    none = f"None of {found}" if found else "Without a coding, nothing"
+    text = f"{none} is in the value set {_named(url, value_set.all_codes())}."
+    return [Problem("", "code-invalid", "code-not-in-value-set", text)]
 
 
 def _named(url: str, codes: frozenset[str]) -> str:

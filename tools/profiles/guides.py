@@ -10,7 +10,7 @@ from typing import Any
 
 from profiles.expansions import expand
 from profiles.package import bindings
-from profiles.snapshot import table
+from profiles.snapshot import Table, table
 from tools.definitions.bindings import PATH as EXTENSIBLE
 from tools.definitions.table import content as unpacked
 from tools.definitions.table import packed
@@ -25,6 +25,7 @@ def generate(sources: Sources) -> dict[Path, bytes]:
     made: dict[Path, bytes] = {}
     for number, source in enumerate(sources.all()):
         tables = [table(definition) for definition in source.definitions]
+        tables += [kept for definition in source.types if (kept := _narrowed(table(definition))) is not None]
         wanted = {*bindings(tables), *(v["url"] for v in source.value_sets), *(_base_bindings() if not number else ())}
         content = {
             "name": source.name,
@@ -45,6 +46,20 @@ def _expansions(urls: Iterable[str], sources: Sources) -> Iterator[tuple[str, An
         expansion = expand(url, sources.find)
         if expansion is not None:
             yield url, expansion
+
+
+def _narrowed(made: Table) -> Table | None:
+    """Of a table of R4's own type what structure does not check: profiles of datatypes, such as SimpleQuantity."""
+    rules = _only_profiles(made["rules"])
+    return {**made, "rules": rules} if rules is not None else None
+
+
+def _only_profiles(rule: Table) -> Table | None:
+    children = [kept for each in rule.get("children", ()) if (kept := _only_profiles(each)) is not None]
+    kept = {name: value for name, value in rule.items() if name in ("name", "profiles")}
+    if children:
+        kept["children"] = children
+    return kept if len(kept) > 1 else None
 
 
 def _base_bindings() -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.package import Package
+from tools.definitions.elements import base_types
 from tools.definitions.package import Package as Definitions
 from tools.profiles.snapshots import snapshot
 
@@ -30,6 +31,8 @@ class Source:
     definitions: list[Mapping[str, Any]]
     value_sets: list[Mapping[str, Any]]
     aliases: tuple[tuple[str, str], ...] = ()
+    types: tuple[Mapping[str, Any], ...] = ()
+    """Definitions of resource types, of which little is kept: profiles/structure.py has read them."""
 
 
 IMMDS = "http://hl7.org/fhir/uv/immds/"
@@ -66,7 +69,8 @@ class Sources:
             d for d in self.r4.of_type("StructureDefinition")
             if d.get("derivation") == "constraint" and "snapshot" in d and d["kind"] != "logical"
         ]  # fmt: skip
-        yield Source(self.r4.name, self.r4.version, "FHIR R4", list(definitions), [])
+        types = tuple(d for d in base_types(self.r4) if d["kind"] == "resource" and not d["abstract"])
+        yield Source(self.r4.name, self.r4.version, "FHIR R4", list(definitions), [], types=types)
         for package in self.packages:
             yield Source(
                 package.name, package.version, package.title, package.definitions(), package.of_type("ValueSet")
