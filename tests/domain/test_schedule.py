@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from fhir_server.domain.knowledge_bases import in_force, knowledge_bases, named
-from fhir_server.operations import histories, vocabulary
 from tools.schedules.__main__ import generate
 
 ROOT = Path(__file__).parents[2]
@@ -38,15 +37,6 @@ def test_a_version_is_found_by_name() -> None:
     assert found is not None
     assert (found.edition, found.authority, found.disease, len(found.series)) == ("4.61", "CDC-ACIP", "COVID-19", 16)
     assert named("2019") is None
-
-
-def test_every_observation_asked_for_has_a_name_in_both_languages() -> None:
-    for one in knowledge_bases():
-        asked = {indication.observation for series in one.series for indication in series.indications}
-        asked |= {contraindication.observation for contraindication in one.contraindications}
-        for code in asked:
-            assert vocabulary.display(histories.OBSERVATION, code, "es") not in (code, "")
-            assert (histories.OBSERVATION, code) in set(histories.asked_codes())
 
 
 def test_every_series_can_be_chosen() -> None:
