@@ -9,11 +9,14 @@ the query itself: a patient who reads the access log learns nothing of others.
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 from fhir_server.caller import Caller
+from fhir_server.fhir import index
+from fhir_server.fhir.entries import Entries
 
 Resource = dict[str, Any]
 
@@ -28,6 +31,8 @@ _PROFILES = {"R": "Read", "E": "Query", "C": "Create", "U": "Update", "D": "Dele
 
 _PATIENTS = re.compile(rb'[/"]Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/\d+)?"')
 _MENTIONED = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
+
+_LISTED = tuple(each.name for each in fields(Entries) if each.name not in ("so", "ix"))
 
 CLIENT = {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]}
 SERVER = {"coding": [{"system": _DICOM, "code": "110152", "display": "Destination Role ID"}]}
@@ -67,36 +72,45 @@ def patients_named(text: str) -> set[str]:
     return set(_MENTIONED.findall(unquote(text)))
 
 
-def events(happened: Interaction, patients: Sequence[str], base: str) -> Iterator[Resource]:
-    """The AuditEvents of the interaction, without ids."""
-    if len(patients) == 1:
-        yield _event(happened, base, patients[0], with_query=True)
-        return
-    yield _event(happened, base, "", with_query=True)
+def events(happened: Interaction, patients: Sequence[str], base: str) -> Iterator[tuple[Resource, Entries]]:
+    """The AuditEvents of the interaction, without ids, each with its index entries."""
+    if len(patients) != 1:
+        yield _event(happened, base, "", with_query=True)
     for patient in patients:
-        yield _event(happened, base, patient, with_query=False)
+        yield _event(happened, base, patient, with_query=len(patients) == 1)
 
 
-def _event(happened: Interaction, base: str, patient: str, *, with_query: bool) -> Resource:
-    caller = happened.caller
-    profile = _PROFILE + ("Patient" if patient else "") + _PROFILES[happened.action]
+def _event(happened: Interaction, base: str, patient: str, *, with_query: bool) -> tuple[Resource, Entries]:
+    """The event and its entries: those of its frame and of the rest, for no search parameter looks at both at once."""
+    frame, found = _frame(happened.caller, happened.code, happened.action, happened.status, base, bool(patient))
+    rest = {"recorded": happened.moment, "entity": list(_entities(happened, patient, with_query))}
+    made = index.entries({"resourceType": "AuditEvent", **rest})
+    for name in _LISTED:
+        getattr(made, name).extend(getattr(found, name))
+    made.so.update(found.so)
+    return {**frame, **rest}, made
+
+
+@lru_cache(maxsize=4_096)
+def _frame(
+    caller: Caller, code: str, action: str, status: int, base: str, about_patient: bool
+) -> tuple[Resource, Entries]:
+    """What all events of one caller, kind and outcome have in common, with its index entries."""
     event: Resource = {
         "resourceType": "AuditEvent",
-        "meta": {"profile": [profile]},
+        "meta": {"profile": [_PROFILE + ("Patient" if about_patient else "") + _PROFILES[action]]},
         "type": {"system": _AUDIT_TYPE, "code": "rest", "display": "RESTful Operation"},
-        "subtype": [{"system": _INTERACTIONS, "code": happened.code}],
-        "action": happened.action,
-        "recorded": happened.moment,
-        "outcome": _outcome(happened.status),
-        "outcomeDesc": f"HTTP {happened.status}",
+        "subtype": [{"system": _INTERACTIONS, "code": code}],
+        "action": action,
+        "outcome": _outcome(status),
+        "outcomeDesc": f"HTTP {status}",
     }
     if caller.purpose:
         glass = {"system": _ACT_REASON, "code": "BTG", "display": "break the glass"}
         event["purposeOfEvent"] = [{"coding": [glass], "text": caller.purpose}]
     event["agent"] = list(_agents(caller, base))
     event["source"] = {"observer": {"display": base}}
-    event["entity"] = list(_entities(happened, patient, with_query))
-    return event
+    return event, index.entries(event, base)
 
 
 def _outcome(status: int) -> str:

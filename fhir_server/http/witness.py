@@ -39,10 +39,9 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
         _target(exchange), _query(exchange, address), exchange.headers.get("x-request-id", "")[:200],
     )  # fmt: skip
     events = []
-    for event in audit.events(happened, sorted(patients), context.settings.base):
+    for event, entries in audit.events(happened, sorted(patients), context.settings.base):
         id = secrets.token_hex(16)
-        raw = json.stamp(json.dump(event), id, 1, moment)
-        events.append((id, raw, index.entries(event, context.settings.base, id)))
+        events.append((id, json.stamp(json.dump(event), id, 1, moment), entries))
     await context.store.trail.append(events, moment)
     if exchange.caller.emergency:
         await _alert(exchange, moment)

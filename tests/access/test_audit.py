@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 
+from fhir_server.access import audit
+from fhir_server.access.audit import Interaction
 from fhir_server.caller import Caller
-from fhir_server.fhir import json
+from fhir_server.fhir import index, json
 from fhir_server.fhir.index import Entries
 from profiles import structure
 from tests.access.conftest import House
@@ -72,6 +74,21 @@ async def test_an_interaction_is_logged(
         assert len(patients([each])) <= 1
     asked = [query(each) for each in found if query(each)]
     assert len(asked) == 1 and path.partition("?")[2] in asked[0]
+
+
+@pytest.mark.parametrize("patients", [[], ["ann"], ["ann", "ben"]])
+@pytest.mark.parametrize("caller", [NORTH, ANN, replace(NORTH, purpose="found unconscious", emergency="ben")])
+def test_entries_are_those_of_the_whole_event(caller: Caller, patients: list[str]) -> None:
+    moment = "2026-11-23T05:00:00.000Z"
+    happened = Interaction(caller, "read", "R", moment, 200, "Immunization/1", "GET Immunization/1", "request")
+    for event, entries in audit.events(happened, patients, "http://own/fhir"):
+        assert told(entries) == told(index.entries(event, "http://own/fhir"))
+
+
+def told(entries: Entries) -> dict[str, object]:
+    """Entries, the order of their keys left aside."""
+    document = entries.document()
+    return {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in document.items()}
 
 
 async def test_directories_and_strangers_are_not_logged(house: House) -> None:
