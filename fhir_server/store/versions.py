@@ -178,7 +178,7 @@ class Versions:
         self.deletes.setdefault(write.type, []).append((write.id, old["vid"]))
         version = stored(write.type, grave)
         self._change(version)
-        self._note(version, "DELETE", old["pt"])
+        self._note(version, "DELETE", _concerned(write.type, (), old["pt"]))
         return Committed(version, "deleted")
 
     def _first(self, write: Create | Update, number: int, method: Method) -> Stored:
@@ -199,7 +199,7 @@ class Versions:
             raise refuse(413, "too-long", "resource-too-large", text, write.type)
         version = Stored(write.type, write.id, number, self.updated, raw, method, created=old is None)
         self._change(version)
-        self._note(version, "CREATE" if old is None else "UPDATE", write.entries.pt)
+        self._note(version, "CREATE" if old is None else "UPDATE", _concerned(write.type, write.entries.pt, before))
         return version
 
     def _testify(self) -> None:
@@ -284,6 +284,13 @@ class Versions:
     def known(self) -> Container[Target]:
         """What is there already."""
         return self.before.documents
+
+
+def _concerned(resource_type: str, now: Iterable[str], before: Iterable[str]) -> Iterable[str]:
+    """The patients whom a write is about: of a roster those who join it, not the thousands who are on it already."""
+    if resource_type != "Group":
+        return now or before
+    return sorted(set(now) - set(before))
 
 
 def _holds(condition: Condition, id: str, entries: Entries, updated: int) -> bool:
