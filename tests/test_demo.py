@@ -10,5 +10,5 @@ def test_the_story_is_told_to_its_end() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     lines = [line for line in ran.stdout.splitlines() if line.startswith("✓")]
-    assert len(lines) == 14
+    assert len(lines) == 16
     assert all(re.search(r"\(\d+ ms\)$", line) for line in lines)
