@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -157,10 +157,14 @@ def measure(schedule: KnowledgeBase, count: int) -> float:
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.version)
 def test_a_history_takes_less_than_a_millisecond(schedule: KnowledgeBase) -> None:
-    assert measure(schedule, 500) < 1
+    assert measure(schedule, 1_000) < 1
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.version)
-def test_ten_thousand_histories_take_less_than_a_millisecond_each(schedule: KnowledgeBase) -> None:
-    assert measure(schedule, 10_000) < 1
+def test_ten_thousand_histories_take_less_than_a_millisecond_each(
+    schedule: KnowledgeBase, measured: Callable[[str], None]
+) -> None:
+    each = measure(schedule, 10_000)
+    measured(f"10,000 random histories, {each:.2f} ms CPU each, a reason for every decision")
+    assert each < 1
