@@ -97,14 +97,14 @@ def of_resource(resource: Mapping[str, Any], spanish: Mapping[str, str] | None =
     found: dict[str, Concept] = {}
     above: dict[str, list[str]] = defaultdict(list)
     for concept, parent in _walk(resource.get("concept", ()), None):
-        code = concept["code"]
+        code = concept.get("code", "")
         found.setdefault(code, _concept(concept, spanish.get(code) if spanish else None))
         if parent is not None:
             above[code].append(parent)
         for prop in concept.get("property", ()):
-            if prop["code"] == "parent":
+            if prop.get("code") == "parent":
                 above[code].append(prop.get("valueCode", ""))
-            elif prop["code"] == "child":
+            elif prop.get("code") == "child":
                 above[prop.get("valueCode", "")].append(code)
     concepts = {
         code: concept._replace(parents=tuple(dict.fromkeys(above[code]))) if code in above else concept
@@ -121,27 +121,28 @@ def of_resource(resource: Mapping[str, Any], spanish: Mapping[str, str] | None =
         case_sensitive=resource.get("caseSensitive", True),
         value_set=resource.get("valueSet", ""),
         oid=next((oid for oid in oids if oid.startswith("urn:oid:")), ""),
-        properties=tuple((each["code"], each["type"]) for each in resource.get("property", ())),
+        properties=tuple((each.get("code", ""), each.get("type", "")) for each in resource.get("property", ())),
     )
 
 
 def _walk(concepts: Iterable[Mapping[str, Any]], parent: str | None) -> Iterator[tuple[Mapping[str, Any], str | None]]:
     for concept in concepts:
         yield concept, parent
-        yield from _walk(concept.get("concept", ()), concept["code"])
+        yield from _walk(concept.get("concept", ()), concept.get("code", ""))
 
 
 def _concept(concept: Mapping[str, Any], spanish: str | None) -> Concept:
     properties = tuple(map(_property, concept.get("property", ())))
     designations = [
-        Designation(each.get("language", ""), each["value"], each.get("use")) for each in concept.get("designation", ())
+        Designation(each.get("language", ""), each.get("value", ""), each.get("use"))
+        for each in concept.get("designation", ())
     ]
     if spanish is not None and not any(each.language.startswith("es") for each in designations):
         designations.append(Designation("es", spanish))
     said = {each.code: each.value for each in properties}
     return Concept(
-        concept["code"],
-        concept.get("display") or concept["code"],
+        concept.get("code", ""),
+        concept.get("display") or concept.get("code", ""),
         concept.get("definition", ""),
         tuple(designations),
         properties,
@@ -158,4 +159,4 @@ def _property(prop: Mapping[str, Any]) -> Property:
     member = next((name for name in prop if name.startswith("value")), "valueString")
     kind = member.removeprefix("value")
     # Names of types begin small but for Coding.
-    return Property(prop["code"], kind if kind == "Coding" else kind[0].lower() + kind[1:], prop.get(member))  # type: ignore[arg-type] # the resource is valid: kind is one of R4's
+    return Property(prop.get("code", ""), kind if kind == "Coding" else kind[0].lower() + kind[1:], prop.get(member))  # type: ignore[arg-type] # the resource is valid: kind is one of R4's

@@ -109,7 +109,7 @@ def _groups(groups: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
             group.get("source", ""),
             group.get("target", ""),
             {code: tuple(targets) for code, targets in elements.items()},
-            Unmapped(other["mode"], other.get("code", ""), other.get("display", ""), other.get("url", ""))
+            Unmapped(other.get("mode", ""), other.get("code", ""), other.get("display", ""), other.get("url", ""))
             if other
             else None,
         )

@@ -154,6 +154,11 @@ class Terminology:
         """The code systems that a value set and those it is made of name, without versions."""
         return tuple(url.partition("|")[0] for kind, url in self.parts_of(canonical) if kind == "CodeSystem")
 
+    def systems_in(self, chosen: ValueSet) -> tuple[str, ...]:
+        """Likewise of a value set itself, which need not be one that is held."""
+        imported = (url for canonical in chosen.imports() for url in self.systems_of(canonical))
+        return tuple(dict.fromkeys((*(url.partition("|")[0] for url in chosen.systems()), *imported)))
+
     def parts_of(self, canonical: str) -> tuple[tuple[Type, str], ...]:
         """Everything a value set is made of, itself first: (`ValueSet` or `CodeSystem`, canonical), each once."""
         found = self._parts.get(canonical)

@@ -105,14 +105,20 @@ def _part(part: Mapping[str, Any]) -> Part:
         system=part.get("system", ""),
         version=part.get("version", ""),
         concepts=tuple(map(_listed, concepts)) if concepts else None,
-        filters=tuple(Filter(each["property"], each["op"], each["value"]) for each in part.get("filter", ())),
-        value_sets=tuple(part.get("valueSet", ())),
+        filters=tuple(map(_filter, part.get("filter", ()))),
+        value_sets=tuple(each for each in part.get("valueSet", ()) if each is not None),
     )
+
+
+def _filter(rule: Mapping[str, Any]) -> Filter:
+    # A value that only has an extension is none.
+    return Filter(rule.get("property", ""), rule.get("op", ""), rule.get("value", ""))
 
 
 def _listed(concept: Mapping[str, Any]) -> Listed:
     designations = (
-        Designation(each.get("language", ""), each["value"], each.get("use")) for each in concept.get("designation", ())
+        Designation(each.get("language", ""), each.get("value", ""), each.get("use"))
+        for each in concept.get("designation", ())
     )
     return Listed(
         concept.get("code", ""),

@@ -121,7 +121,8 @@ def _named(resource: dict[str, Any]) -> list[tuple[Type, str]]:
         return [*(("ConceptMap", url) for url in others), *(("CodeSystem", url) for url in systems)]
     compose = resource.get("compose", {})
     parts = [*compose.get("include", ()), *compose.get("exclude", ())]
-    imports: list[tuple[Type, str]] = [("ValueSet", url) for part in parts for url in part.get("valueSet", ())]
+    named = (url for part in parts for url in part.get("valueSet", ()))
+    imports: list[tuple[Type, str]] = [("ValueSet", url) for url in named if url is not None]
     return [*imports, *(("CodeSystem", part["system"]) for part in parts if "system" in part)]
 
 

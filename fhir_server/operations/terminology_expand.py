@@ -97,7 +97,7 @@ def _number(call: Call, name: str) -> int | None:
 
 def _require_versions(call: Call, held: Terminology, chosen: ValueSet) -> None:
     """FhirError 422 where a code system would have to be of another version than the one held."""
-    used = {each.partition("|")[0] for each in (*chosen.systems(), *_imported(held, chosen))}
+    used = held.systems_in(chosen)
     for name in ("system-version", "check-system-version", "force-system-version"):
         for canonical in call.arguments.all(name):
             url = canonical.partition("|")[0]
@@ -106,11 +106,6 @@ def _require_versions(call: Call, held: Terminology, chosen: ValueSet) -> None:
                 version = system.version if system is not None else ""
                 text = f"Of {url} the version {version} is held here, not the one asked for by '{name}'."
                 raise refuse(422, "not-found", "unknown-code-system", text, name)
-
-
-def _imported(held: Terminology, chosen: ValueSet) -> Iterator[str]:
-    for canonical in chosen.imports():
-        yield from held.systems_of(canonical)
 
 
 def _about(call: Call, resource: Resource | None, chosen: ValueSet) -> dict[str, Any]:

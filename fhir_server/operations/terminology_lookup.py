@@ -70,7 +70,7 @@ def _properties(
     known += [
         (each.code, each.kind[0].upper() + each.kind[1:], each.value)
         for each in concept.properties
-        if each.code not in told
+        if each.code not in told and each.value is not None
     ]
     for code, kind, value in known:
         if not wanted or code in wanted:

@@ -138,7 +138,7 @@ def _of_value_set(call: Call, held: Terminology, chosen: ValueSet, asked: Coded)
 
 def _of_plain_code(call: Call, held: Terminology, chosen: ValueSet, asked: Coded) -> Verdict:
     """A code without its system is right where the value set has it in one system only."""
-    systems = dict.fromkeys(held.preferred(each.partition("|")[0]) for each in _systems(held, chosen))
+    systems = dict.fromkeys(map(held.preferred, held.systems_in(chosen)))
     found = {each: membership.member(held, chosen, each, asked.code) for each in systems}
     right = [each for each, member in found.items() if member.known]
     if len(right) == 1:
@@ -150,12 +150,6 @@ def _of_plain_code(call: Call, held: Terminology, chosen: ValueSet, asked: Coded
         return Verdict(False, sentence("cannot-tell", call.language, code=asked.code, unheld=unsure.unheld))
     name = chosen.url or chosen.name or "ValueSet"
     return Verdict(False, sentence("plain-not-in-value-set", call.language, code=asked.code, value_set=name))
-
-
-def _systems(held: Terminology, chosen: ValueSet) -> Iterable[str]:
-    yield from chosen.systems()
-    for canonical in chosen.imports():
-        yield from held.systems_of(canonical)
 
 
 def _listed(chosen: ValueSet, held: Terminology, asked: Coded) -> Iterable[Concept]:

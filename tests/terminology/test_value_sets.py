@@ -198,3 +198,16 @@ def test_a_composition_that_is_all_work() -> None:
         known.expand(chosen)
     with pytest.raises(TooCostlyError):
         known.allowed(SETS + "asked", race, "2106-3")
+
+
+def test_elements_that_only_have_an_extension_choose_nothing() -> None:
+    nothing = {"extension": [{"url": "urn:why", "valueCode": "masked"}]}
+    rules = [{"_property": nothing, "_op": nothing, "_value": nothing}]
+    known = held(
+        filtered={"include": [{"system": ANIMALS, "filter": rules}]},
+        imported={"include": [{"valueSet": [None, f"{SETS}birds"], "_valueSet": [nothing, None]}]},
+        birds={"include": [animals(("concept", "is-a", "bird"))]},
+    )
+    with pytest.raises(UnsupportedFilterError):
+        known.allowed(SETS + "filtered", ANIMALS, "bat")
+    assert [known.allowed(SETS + "imported", ANIMALS, code) for code in ("duck", "bat")] == [True, False]
