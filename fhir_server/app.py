@@ -10,7 +10,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from fhir_server import guides
-from fhir_server.access import card_keys, policy, registration, secret
+from fhir_server.access import card_keys, own_app, policy, registration, secret
 from fhir_server.access.authority import Authority, Lifetimes, Limits
 from fhir_server.access.external import External
 from fhir_server.access.issuer_keys import IssuerKeys
@@ -32,8 +32,10 @@ from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.links import link_routes
 from fhir_server.http.oauth import oauth_routes
+from fhir_server.http.portal.api import Api
 from fhir_server.http.portal.assets import Assets
 from fhir_server.http.portal.home import home_routes
+from fhir_server.http.portal.session import Portal
 from fhir_server.http.portal.site import Site
 from fhir_server.http.portal.verify import verify_routes
 from fhir_server.http.routes import fhir_routes
@@ -144,6 +146,8 @@ async def prepare(settings: Settings, mongodb_uri: str) -> None:
             if not keys.records():
                 keys.generate(now() // 1_000_000)
         await context.store.served_under(settings.base)
+        if not settings.dev:
+            await context.store.clients.put(own_app.registration(settings.origin))
         if settings.clients_file is not None:
             await registration.apply(context.store.clients, registration.read(settings.clients_file))
         if not settings.dev and context.external is None:
@@ -221,7 +225,10 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(link_routes(context))
     app.router.routes.extend(health_routes(context))
     site = Site(settings, Assets(settings.portal_color))
-    app.router.routes.extend([*site.assets.routes(), *home_routes(site), *verify_routes(context, site)])
+    portal = Portal(context, site, Api(app, settings.base))
+    app.router.routes.extend([*site.assets.routes(), *home_routes(portal), *verify_routes(context, site)])
+    if not settings.dev and not settings.openid_issuer:
+        app.router.routes.extend(portal.routes())
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
     app.add_middleware(CrossOrigin, origins=None if settings.dev else partial(_origins, context))
     app.add_middleware(Hardening, origin=settings.origin)

@@ -26,11 +26,11 @@ def shared() -> Path:
 
 
 class Server:
-    """A running `fhir-server serve --dev`: its base address, data folder and process."""
+    """A running `fhir-server serve`, with `--dev` unless told otherwise: its base address, data folder and process."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, dev: bool = True) -> None:
         self.data = data
-        self._options = options
+        self._options = ("--dev", *options) if dev else options
         self.base = ""
         self.process: asyncio.subprocess.Process | None = None
 
@@ -40,7 +40,7 @@ class Server:
         # Tied to this process: a run that is killed leaves no servers behind.
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", tether.__file__, str(os.getpid())),
-            *(sys.executable, "-m", "fhir_server", "serve", "--dev"),
+            *(sys.executable, "-m", "fhir_server", "serve"),
             *("--port", str(port), "--data", str(self.data), *self._options),
             env=environment,
             stdout=asyncio.subprocess.PIPE,

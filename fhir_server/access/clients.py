@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
+from fhir_server.access import own_app
 from fhir_server.access.key_sets import UnusableKeyError, usable
 from fhir_server.store.clients import RegisteredClient
 
@@ -31,6 +32,8 @@ _MEMBERS = (
 
 def registered(entry: Mapping[str, Any]) -> RegisteredClient:
     """The client that this registration describes. ValueError with a sentence where it cannot be."""
+    if entry.get("id") == own_app.ID:
+        raise ValueError(f"{own_app.ID} is the server's own portal; take another id")
     unknown = sorted(set(entry).difference(_MEMBERS))
     if unknown:
         raise ValueError(f"a client has no '{unknown[0]}'; it may have: {', '.join(_MEMBERS)}")

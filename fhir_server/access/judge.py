@@ -25,7 +25,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from authlib.oauth2.rfc7636 import CodeChallenge
 
-from fhir_server.access import scopes, tokens
+from fhir_server.access import own_app, scopes, tokens
 from fhir_server.access.authority import Authority
 from fhir_server.access.clients import Asking
 from fhir_server.caller import Caller
@@ -128,12 +128,15 @@ class Judge(AuthorizationServer):
         """The grant with a new access token (and refresh token), and what the client is told."""
         authority, now = self.authority, self.authority.now()
         text, digest = tokens.mint(grant.id)
-        until = now + authority.lifetimes.access
+        # The portal asks for no second token: its own lasts as long as a login.
+        own = grant.caller.client == own_app.ID
+        seconds = authority.lifetimes.session if own else authority.lifetimes.access
+        until = now + seconds
         alive = (each for each in grant.access if each.until > now)
         answer: dict[str, Any] = {
             "access_token": text,
             "token_type": "Bearer",
-            "expires_in": authority.lifetimes.access,
+            "expires_in": seconds,
             "scope": " ".join(granted),
             **grant.told,
         }

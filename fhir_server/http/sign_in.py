@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from fhir_server.access import authorization, logins, sessions
+from fhir_server.access import authorization, logins, own_app, sessions
 from fhir_server.access.authorization import Asked, UnknownAppError
 from fhir_server.access.sessions import Session
 from fhir_server.context import Context
@@ -102,6 +102,11 @@ async def _step(context: Context, request: Request, pairs: Pairs, answer: Pairs 
         return login_page(context, request, pairs, asked, problem or "")
     if asked.prompt == "none":
         raise authorization.to_app(asked, OAuth2Error("The user has to agree.", error="consent_required"))
+    if asked.client.id == own_app.ID:
+        granted = authorization.for_user(asked, session.user, context.clock())
+        return RedirectResponse(
+            await authorization.grant(context.authority, asked, session, granted, ""), 302, _NO_STORE
+        )
     return await _consent(context, request, pairs, asked, session, answer)
 
 

@@ -1,14 +1,23 @@
 """A card, and a real browser: the system's Chromium, driven by Playwright."""
 
 import shutil
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from fhir_server import sample
+from fhir_server.access import second_factor, users
+from fhir_server.context import Settings
+from fhir_server.story import STEPS, Teller
+from tests.conftest import Server
 from tests.http.answers import JSON
+from tests.oauth.browser import forms
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +72,51 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
         browser = await playwright.chromium.launch(executable_path=program, args=options)
         yield browser, seen
         await browser.close()
+
+
+@dataclass(frozen=True)
+class Town:
+    """A server with authorization on, after the story was told on it: its origin, and a browser for each visitor."""
+
+    origin: str
+    teller: Teller
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Cookies of staff who have signed in."""
+
+    @asynccontextmanager
+    async def visitor(self, login: str = "", language: str = "en") -> AsyncIterator[httpx.AsyncClient]:
+        """A browser without scripts, signed in as one of the sample's people."""
+        headers = {"accept-language": language}
+        async with httpx.AsyncClient(base_url=self.origin, follow_redirects=True, timeout=30, headers=headers) as http:
+            if login in self.kept:
+                http.cookies.update(self.kept[login])
+            elif login:
+                await self.sign_in(http, login)
+                if sample.PEOPLE[login].roles & users.STAFF:
+                    self.kept[login] = dict(http.cookies)
+            yield http
+
+    async def sign_in(self, http: httpx.AsyncClient, login: str, goal: str = "/") -> httpx.Response:
+        """The page behind the sign-in."""
+        page = await http.get("/portal/login", params={"next": goal})
+        form = forms(page)["login"]
+        typed = {"username": login, "password": sample.PASSWORD}
+        if sample.PEOPLE[login].roles & users.STAFF:
+            # A code is good for once; so is the sign-in of each of the staff, whose cookies are kept.
+            typed["code"] = second_factor.code_of(sample.TOTP, int(time.time()) // second_factor.STEP)
+        return await http.post(form.action, data={**dict(form.fields), **typed})
+
+
+@pytest.fixture(scope="session")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """One for all tests of pages for people who have signed in."""
+    folder = tmp_path_factory.mktemp("town")
+    running = Server(folder, dev=False)
+    await running.start()
+    settings = Settings.model_validate({"data": folder, "base_url": running.base})
+    async with httpx.AsyncClient(base_url=running.base + "/", timeout=60) as client:
+        teller = Teller(client, time.time, await sample.settle(settings))
+        for step in STEPS:
+            await step(teller)
+        yield Town(running.base.removesuffix("/fhir"), teller)
+    assert await running.stop() == 0
