@@ -22,6 +22,8 @@ from fhir_server.store.records import Stored
 LOG = "AuditEvent"
 GROUP = 500
 """Events written by one call."""
+GATHER_SECONDS = 0.003
+"""A busy server waits so long for more: a call costs as much as ten events."""
 SECONDS = 5.0
 """A group that takes longer is given up: those who wait for it are refused."""
 
@@ -50,12 +52,16 @@ class Trail:
             await asyncio.gather(self._writer, return_exceptions=True)
 
     async def _write(self) -> None:
+        several = False
         while self._waiting:
+            if several:
+                await asyncio.sleep(GATHER_SECONDS)
             group: list[tuple[list[Document], asyncio.Future[None]]] = []
             size = 0
             while self._waiting and size < GROUP:
                 group.append(self._waiting.pop(0))
                 size += len(group[-1][0])
+            several = len(group) > 1
             failed: BaseException | None = failures.unavailable()
             try:
                 async with asyncio.timeout(SECONDS):
