@@ -9,7 +9,7 @@ MongoDB (store/plan.py) and index.py evaluates it in memory. A property test hol
 from dataclasses import dataclass
 from typing import Literal
 
-KeyField = Literal["tk", "st", "pt", "org", "lb"]
+KeyField = Literal["tk", "st", "hs", "pt", "org", "lb"]
 Test = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 Axis = Literal["exact", "day"]
 

@@ -153,8 +153,8 @@ def criteria(type: str, query: str, base: str = "") -> Criteria:
 def _selects(part: Condition) -> bool:
     """Whether a condition says what a resource must be, not only what it must not be or that it has some value."""
     match part:
-        case Keys(keys=keys):
-            return not all(text.startswith(f"has{SEPARATOR}") for text in keys)
+        case Keys(field=field):
+            return field != "hs"
         case All(parts):
             return any(_selects(each) for each in parts)
         case Any(parts):

@@ -23,7 +23,8 @@ class Span(TypedDict):
 class Entries:
     """The index entries of one resource.
 
-    tk  token, reference, uri and presence keys: `param␟system|code`, `patient␟Patient/1`, `has␟lot-number`
+    tk  token, reference and uri keys: `param␟system|code`, `patient␟Patient/1`
+    hs  the parameters that have a value at all: `lot-number`; no index is on them, only `:missing` asks
     st  string keys: `family␟smith`, `family:exact␟Smith`, `code:text␟covid`
     rk  first-stage keys of every range in d: `date␟a<lo>`, `date␟z<hi>`
     d   the exact ranges
@@ -33,6 +34,7 @@ class Entries:
     """
 
     tk: list[str] = field(default_factory=list)
+    hs: list[str] = field(default_factory=list)
     st: list[str] = field(default_factory=list)
     rk: list[str] = field(default_factory=list)
     d: list[Span] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Entries:
         """These entries as members of a MongoDB document."""
         return {
             "tk": self.tk,
+            "hs": self.hs,
             "st": self.st,
             "rk": self.rk,
             "d": self.d,

@@ -129,7 +129,7 @@ def _never_missing(parameter: Parameter, value: str) -> Condition:
 
 
 def _missing(parameter: Parameter, value: str) -> Condition:
-    present = Keys("tk", (key("has", parameter.label),))
+    present = Keys("hs", (parameter.label,))
     if value not in ("true", "false"):
         raise wrong_value(f"{parameter.name}:missing", value, "it is true or false")
     return Not(present) if value == "true" else present

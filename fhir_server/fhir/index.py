@@ -78,21 +78,22 @@ def entries(resource: dict[str, Any], base: str = "", id: str = "") -> Entries:
             for select, present, add in steps:
                 values = select(value)
                 if values:
-                    found.tk.append(present)
+                    found.hs.append(present)
                     for item in values:
                         add(found, item, base)
     for select, present, add in plan.whole:
         values = select(resource)
         if values:
-            found.tk.append(present)
+            found.hs.append(present)
             for item in values:
                 add(found, item, base)
     for branch, present, join in plan.joined:
         for focus in branch.of(resource):
-            found.tk.append(present)
+            found.hs.append(present)
             join(found, focus, resource, base)
     _add_access(found, resource, type_name, id, base)
     found.tk = list(dict.fromkeys(found.tk))
+    found.hs = list(dict.fromkeys(found.hs))
     found.st = list(dict.fromkeys(found.st))
     if found.rk:
         found.rk = list(dict.fromkeys(found.rk))
@@ -121,7 +122,7 @@ def _plan(type_name: str) -> _Plan:
     for parameter in parameters(type_name).values():
         if parameter.name in ("_id", "_lastUpdated") or parameter.same_as:
             continue
-        present = f"has{SEPARATOR}{parameter.name}"
+        present = parameter.name
         if parameter.type == "composite":
             for branch, components in zip(parameter.branches, parameter.components, strict=True):
                 plan.joined.append(_Joined(branch, present, composites.adder(parameter, components)))

@@ -37,6 +37,8 @@ def labels(condition: Condition) -> set[str]:
     match condition:
         case Keys("pt" | "org" | "lb" as access, _) | Prefix("pt" | "org" | "lb" as access, _):
             return {f":{access}"}
+        case Keys("hs", names):
+            return set(names)
         case Keys(_, keys):
             return {_label(key) for key in keys}
         case Prefix(_, prefix) | Contains(_, prefix, _):
@@ -51,9 +53,8 @@ def labels(condition: Condition) -> set[str]:
 
 
 def _label(key: str) -> str:
-    """`family` for `family␟smith`, `family:exact␟Smith` and `has␟family`."""
-    name, _, value = key.partition(SEPARATOR)
-    return (value if name == "has" else name).partition(":")[0]
+    """`family` for `family␟smith` and `family:exact␟Smith`."""
+    return key.partition(SEPARATOR)[0].partition(":")[0]
 
 
 @dataclass

@@ -3,9 +3,9 @@
 https://hl7.org/fhir/R4/resource.html#versions
 
 Current version, in the collection of its type:
-    {_id: id, vid, lu, h, m, raw, tk, st, rk, d, so, pt, org, lb, ix}
+    {_id: id, vid, lu, h, m, raw, tk, hs, st, rk, d, so, pt, org, lb, ix}
 Superseded version or tombstone, in the history twin:
-    {_id: "id/version", rid: id, vid, lu, m, raw, tk, st, rk, d, pt, org, lb, ix}
+    {_id: "id/version", rid: id, vid, lu, m, raw, tk, hs, st, rk, d, pt, org, lb, ix}
 `so` has {a, z}, lowest and highest, and only {a} where they are the same; `vid` version, `lu` microseconds since 1970
 (UTC), `h` 32-bit hash of the id (it never changes, so windows of it walk a whole type and lose or double no row),
 `m` the HTTP method, `new` true where a version after the first was created anew, `raw` the answer's bytes (null in a
@@ -27,7 +27,7 @@ RAW = {"raw": 1, "vid": 1, "lu": 1, "m": 1, "new": 1}
 HASHES = 1 << 32
 """`h` lies in [0, HASHES)."""
 
-_ENTRIES = ("tk", "st", "rk", "d", "pt", "org", "lb")
+_ENTRIES = ("tk", "hs", "st", "rk", "d", "pt", "org", "lb")
 
 
 def hash_of(id: str) -> int:
@@ -67,7 +67,8 @@ def indexed(entries: Entries) -> Document:
 
 def superseded(document: Document) -> Document:
     """The history document of a current one."""
-    kept = {name: document[name] for name in ("vid", "lu", "m", "raw", *_ENTRIES)}
+    kept = {name: document[name] for name in ("vid", "lu", "m", "raw")}
+    kept |= {name: document.get(name, []) for name in _ENTRIES}
     key = version_key(document["_id"], document["vid"])
     again = {"new": True} if document.get("new") else {}
     return {"_id": key, "rid": document["_id"], **kept, **again, "ix": document.get("ix", 0)}
@@ -87,7 +88,7 @@ def tombstone(document: Document, version: int, updated: int) -> Document:
 
 def entries_of(document: Document) -> Entries:
     """The index entries a document was stored with."""
-    members: dict[str, Any] = {name: document[name] for name in _ENTRIES}
+    members: dict[str, Any] = {name: document.get(name, []) for name in _ENTRIES}
     return Entries(**members, so=document.get("so", {}))
 
 

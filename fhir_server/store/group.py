@@ -112,10 +112,10 @@ def compartment_keys(references: Iterable[str]) -> list[str]:
 def pointing(found: Entries, generation: str) -> Entries:
     """The entries of a Group whose members are out of line in this generation."""
     kept = [key for key in found.tk if not is_member_key(key) and not key.startswith(GENERATION)]
-    present = f"has{SEPARATOR}{_PARAMETER}"
     return replace(
         found,
-        tk=[*dict.fromkeys([*kept, present]), GENERATION + generation],
+        tk=[*kept, GENERATION + generation],
+        hs=[*dict.fromkeys([*found.hs, _PARAMETER])],
         so={name: span for name, span in found.so.items() if name != _PARAMETER},
         pt=[],
     )

@@ -63,7 +63,7 @@ def is_plain(condition: Condition) -> bool:
     where two elements together fit."""
     match conjuncts(condition):
         case [Keys(field, _) | Prefix(field, _)]:
-            return field != "lb"
+            return field not in ("lb", "hs")
         case [Ids()]:
             return True
     return False
@@ -110,7 +110,7 @@ def _promise(field: str, keys: Sequence[str]) -> tuple[int, bool]:
     parameter, _, value = keys[0].partition(SEPARATOR)
     if parameter.startswith("identifier") or value.startswith("Patient/"):
         return 1, True
-    return (6, False) if field == "org" or parameter == "has" else (3, False)
+    return (6, False) if field == "org" else (3, False)
 
 
 def _asked(field: str, values: Sequence[str], at_once: int) -> tuple[Match, ...]:

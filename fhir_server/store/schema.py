@@ -54,7 +54,7 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "relations": (("due",),),
     "seals": (),
 }
-ARRAYS = frozenset({"tk", "st", "rk", "d", "pt", "org", "lb", "m"})
+ARRAYS = frozenset({"tk", "hs", "st", "rk", "d", "pt", "org", "lb", "m"})
 
 
 class SchemaError(Exception):

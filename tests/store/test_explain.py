@@ -95,7 +95,6 @@ async def examined(store: Store, pipeline: Sequence[Mapping[str, Any]], collecti
         (Keys("tk", ("identifier␟urn:test|1", "identifier␟urn:test|2")), 2),
         (Keys("tk", ("general-practitioner␟Practitioner/d7",)), 12),
         (Keys("tk", ("_profile␟http://example.org/profile9",)), 15),
-        (Keys("tk", ("has␟death-date",)), 6),
         (Prefix("tk", "_profile␟http://example.org/profile9"), 15),
         (Keys("st", ("family␟family07␟Family07",)), 10),
         (Keys("st", ("family␟family07␟Family07", "family␟family08␟Family08")), 20),

@@ -41,6 +41,7 @@ def entries_of(random: Random) -> Entries:
         spans.append({"p": random.choice(LABELS), "lo": lo, "hi": hi, "a": a, "z": z})
     return Entries(
         tk=random.sample(TOKENS, random.randrange(4)),
+        hs=random.sample(["a", "b"], random.randrange(3)),
         st=random.sample(STRINGS, random.randrange(3)),
         rk=[key for span in spans for key in (f"{span['p']}␟a{span['lo']}", f"{span['p']}␟z{span['hi']}")],
         d=spans,
@@ -68,7 +69,7 @@ def condition_of(random: Random, stored: dict[str, tuple[Entries, int]], depth: 
     if kind == 4:
         return Ids(tuple(random.sample(IDS, random.randrange(1, 30))))
     if kind == 5:
-        field, key = random.choice([("pt", "Patient/1"), ("org", "Organization/1"), ("lb", "s|R")])
+        field, key = random.choice([("hs", "a"), ("pt", "Patient/1"), ("org", "Organization/1"), ("lb", "s|R")])
         return Keys(field, (key,))  # type: ignore[arg-type] # one of the fields
     if kind == 6:
         instant = stored[random.choice(IDS)][1]
@@ -96,6 +97,10 @@ async def test_the_database_finds_what_satisfies_the_condition(
     one: Store, monkeypatch: pytest.MonkeyPatch, small: int
 ) -> None:
     monkeypatch.setattr(search, "SMALL", small)
+    if not small:
+        # Decided by the database alone; otherwise also in memory.
+        monkeypatch.setattr(ways, "FEW", 0)
+        monkeypatch.setattr(ways, "WINDOW", 0)
     random = Random(20260102)
     stored = await filled(one, random)
     sorts = [
@@ -141,6 +146,8 @@ async def test_every_walk_is_the_same_walk(one: Store, monkeypatch: pytest.Monke
     selection = Selection("Patient", Keys("tk", ("has␟a",)), limit=3)
     while True:
         monkeypatch.setattr(search, "SMALL", random.choice([0, 2_000]))
+        monkeypatch.setattr(ways, "FEW", random.choice([0, 64]))
+        monkeypatch.setattr(ways, "WINDOW", random.choice([0, 200]))
         page = await one.search(*ANYBODY, selection)
         found += [row.id for row in page.rows]
         if page.next is None:
