@@ -39,6 +39,9 @@ OURS = "fhir-server"
 US_CORE = "hl7.fhir.us.core"
 R4_NAME = "hl7.fhir.r4.core"
 
+MOST_CLAIMS = 50
+"""Profiles of one resource that are looked at."""
+
 _SUFFIX = ".json.gz"
 
 
@@ -118,14 +121,12 @@ class Guides:
 
         FhirError 422 where it breaks one whose breach is refused.
         """
-        claimed = resource.get("meta", {}).get("profile")
+        claimed = claims(resource)
         if not claimed or self._own == self._others == "off":
             return ()
         told: list[Issue] = []
         refused = False
-        for number, canonical in enumerate(claimed):
-            if type(canonical) is not str:
-                continue
+        for number, canonical in claimed:
             profile = self.find(canonical)
             if profile is None:
                 if self._others != "off":
@@ -177,6 +178,17 @@ def supported(us_core: str) -> Mapping[str, tuple[str, ...]]:
                 is_meant = library.find(url) is profile
                 found.setdefault(profile.type, []).append(url if is_meant else profile.canonical)
     return MappingProxyType({name: tuple(sorted(urls)) for name, urls in found.items()})
+
+
+def claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The profiles a resource claims, each once, with its place in `meta.profile`; of very many only the first."""
+    meta = resource.get("meta")
+    claimed = meta.get("profile") if type(meta) is dict else None
+    places: dict[str, int] = {}
+    for number, canonical in enumerate(claimed[:MOST_CLAIMS] if type(claimed) is list else ()):
+        if type(canonical) is str:
+            places.setdefault(canonical, number)
+    return [(number, canonical) for canonical, number in places.items()]
 
 
 def unknown(canonical: str, place: str, severity: Literal["error", "warning"]) -> Issue:

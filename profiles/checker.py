@@ -20,7 +20,7 @@ from profiles.problem import LIMIT, Problem, Problems, joined, under
 from profiles.rules import Profile, Rule, Value
 from profiles.slicing import slice_of
 from profiles.snapshot import BASE
-from profiles.world import CodeAllowed, World
+from profiles.world import MOST_EXPRESSIONS, CodeAllowed, World
 
 __all__ = ["CodeAllowed", "Library", "check", "is_judgeable", "profile_issues"]
 
@@ -96,6 +96,9 @@ def profile_issues(
             examined.add(profile.guide)
             problems += base.problems(resource, world, _extension) or ()
         problems += _profiled(profile, resource, root, world) or ()
+        if world.is_exhausted:
+            text = f"There are more than {MOST_EXPRESSIONS:,} constraints to evaluate; the others were left out."
+            problems.append(Problem("", "too-costly", "constraint-not-evaluated", text, "information"))
     distinct = dict.fromkeys(problems)
     issues = [Issue(p.code, p.detail, p.text, (root + p.where,), p.severity) for p in list(distinct)[:LIMIT]]
     if len(distinct) > LIMIT:
@@ -282,7 +285,7 @@ def _held(constraint: Constraint, value: Any, type_name: str, where: str, world:
     if value is None:
         return None
     held = constraint.holds(value, type_name, world)
-    if held:
+    if held or (held is None and world.is_exhausted):
         return None
     if held is None:
         text = f"The constraint {constraint.key} could not be evaluated: {constraint.human}"

@@ -31,6 +31,9 @@ class World(Protocol):
     def member_of(self, value_set: str, value: Any) -> bool | None:
         """Whether a code, Coding or CodeableConcept is in the value set; None if that cannot be told."""
 
+    def affords(self) -> bool:
+        """Whether one more expression may be evaluated by the library; asking counts it."""
+
 
 Holds = Callable[[Any, World], bool]
 
@@ -53,7 +56,7 @@ class Constraint(NamedTuple):
         by_hand = HAND.get(" ".join(self.expression.split()))
         if by_hand is not None:
             return by_hand(value, world)
-        return _evaluated(self.expression, value, at, world)
+        return _evaluated(self.expression, value, at, world) if world.affords() else None
 
 
 @cache

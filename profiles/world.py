@@ -13,6 +13,10 @@ CodeAllowed = Callable[[str, str | None, str], bool | None]
 """(canonical of a value set, system or None for a plain code, code) -> is it in the set; None: that cannot be told."""
 
 
+MOST_EXPRESSIONS = 1_000
+"""Constraints one check evaluates by the library, 0.1 ms each; a large resource could hold any number."""
+
+
 class World:
     """One check of one resource. `near` is the guide (`name#version`) in which unversioned canonicals are looked up,
     `around` the Bundle whose entries references may reach, if the resource stands in one."""
@@ -39,6 +43,7 @@ class World:
         self.known: dict[tuple[int, str], bool] = {}
         """What is known, or assumed while it is looked into, of whether a value meets a profile."""
         self._allowed = code_allowed
+        self._left = MOST_EXPRESSIONS
 
     def resolve(self, reference: str) -> dict[str, Any] | None:
         """The resource a reference reaches without leaving the one that is checked, or None."""
@@ -47,6 +52,16 @@ class World:
                 return self.container
             return next((c for c in _dicts(self.container.get("contained")) if c.get("id") == reference[1:]), None)
         return self._entries.get(reference.partition("/_history/")[0]) if self._entries else None
+
+    def affords(self) -> bool:
+        """Whether one more expression may be evaluated by the library; asking counts it."""
+        self._left -= 1
+        return self._left >= 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether more expressions were asked for than are evaluated."""
+        return self._left < 0
 
     def holds(self, value_set: str, system: str | None, code: str) -> bool | None:
         """Whether a code is in a value set: what the caller knows, else what the guides do; None if neither."""

@@ -68,11 +68,13 @@ async def patch_found(
 
     async def attempt() -> Reply:
         write = changed(context, await look(), change, expected)
-        doubts: tuple[Issue, ...] = ()
-        if write.type == "Immunization":
-            doubts = await plausible.judge(context, caller, predicate, json.parse(write.body))
+        told: tuple[Issue, ...] = ()
+        if write.type == "Immunization" or b'"profile"' in write.body:
+            resource = json.parse(write.body)
+            doubts = await plausible.judge(context, caller, predicate, resource)
+            told = (*context.guides.judge(resource), *doubts)
         [committed] = await context.store.commit(caller, predicate, [write], once)
-        return reply_to(committed, doubts)
+        return reply_to(committed, told)
 
     return await again(attempt, stale_too=expected in (None, ANY_VERSION))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import Issue, operation_outcome, refuse
-from fhir_server.guides import Guides, unknown
+from fhir_server.guides import Guides, claims, unknown
 from fhir_server.interactions import plausible
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.registry import Call
@@ -92,13 +92,13 @@ def _judged(guides: Guides, resource: Resource, asked: Sequence[str], *, must_su
         else:
             profiles.append(profile)
     if not is_judgeable(found):
-        if profiles or _claims(resource):
+        if profiles or claims(resource):
             text = "Profiles are looked at once the resource has the shape R4 gives it."
             yield Issue("informational", "profiles-not-checked", text, (), "information")
         return
     for place, each in _resources(resource, resource["resourceType"]):
         claimed = profiles if each is resource else []
-        for number, canonical in enumerate(_claims(each)):
+        for number, canonical in claims(each):
             profile = guides.find(canonical)
             if profile is None:
                 yield unknown(canonical, f"{place}.meta.profile[{number}]", "warning")
@@ -110,12 +110,6 @@ def _judged(guides: Guides, resource: Resource, asked: Sequence[str], *, must_su
         if claimed:
             judged = guides.issues(each, claimed, must_support=must_support, around=resource)
             yield from _led(judged, each["resourceType"], place)
-
-
-def _claims(resource: Resource) -> list[str]:
-    meta = resource.get("meta")
-    claimed = meta.get("profile") if type(meta) is dict else None
-    return [each for each in claimed if type(each) is str] if type(claimed) is list else []
 
 
 def _resources(resource: Resource, place: str) -> Iterator[tuple[str, Resource]]:

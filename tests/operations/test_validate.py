@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.guides import Guides, Mode, PackageError
+from fhir_server.guides import Guides, Mode, PackageError, claims
 from tests.conftest import Server
 from tests.http.answers import JSON, refused, shape
 from tests.profiles.test_package import PROFILE, URL, packed
@@ -216,6 +216,24 @@ async def test_a_write_that_breaks_another_profile_is_told(client: httpx.AsyncCl
     }
     [done] = (await client.post("", json=bundle, headers=JSON)).json()["entry"]
     assert set(issues(done["response"]["outcome"])) == expected - {("information", "stored", "")}
+
+
+async def test_a_patch_is_told_and_refused_likewise(client: httpx.AsyncClient) -> None:
+    organization = seed("us-core-organization", id="patched", meta={"profile": [CORE + "organization"]})
+    await client.put("Organization/patched", json=organization, headers=JSON)
+    patching = {"content-type": "application/json-patch+json", "prefer": "return=OperationOutcome"}
+    change = [{"op": "remove", "path": "/active"}]
+    answer = await client.patch("Organization/patched", json=change, headers=patching)
+    assert ("warning", "missing-element", "Organization.active") in told(answer)
+    change = [{"op": "add", "path": "/meta/profile/-", "value": OURS + "roster"}]
+    answer = await client.patch("Organization/patched", json=change, headers=patching)
+    assert ("error", "wrong-profile-type", "Organization") in told(answer, 422)
+
+
+def test_claims_are_looked_at_once_and_not_without_end() -> None:
+    urls = [f"https://example.org/{number // 2}" for number in range(1_000)]
+    found = claims({"meta": {"profile": urls}})
+    assert (len(found), found[1]) == (25, (2, "https://example.org/1"))
 
 
 async def test_profiles_are_published_and_named(client: httpx.AsyncClient) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from profiles.checker import check
 from profiles.constraints import HAND, constraint, reference_type
 
 CVX, NDC = "http://hl7.org/fhir/sid/cvx", "http://hl7.org/fhir/sid/ndc"
@@ -17,6 +18,9 @@ class World:
 
     def resolve(self, reference: str) -> dict[str, Any] | None:
         return {"resourceType": "Device"} if reference == "#device" else None
+
+    def affords(self) -> bool:
+        return True
 
     def member_of(self, value_set: str, value: Any) -> bool | None:
         return {"in": True, "out": False}.get(value_set)
@@ -160,3 +164,11 @@ def test_keys_make_codes() -> None:
 )
 def test_what_a_reference_names(value: Any, expected: str | None) -> None:
     assert reference_type(value) == expected
+
+
+def test_a_large_resource_costs_no_more() -> None:
+    items = [{"linkId": str(number), "type": "string"} for number in range(200)]
+    questionnaire = {"resourceType": "Questionnaire", "status": "active", "item": items}
+    url = "http://hl7.org/fhir/StructureDefinition/Questionnaire"
+    told = [issue for issue in check(questionnaire, url) if issue.severity == "information"]
+    assert [(issue.code, issue.detail) for issue in told] == [("too-costly", "constraint-not-evaluated")]
