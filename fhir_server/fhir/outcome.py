@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from fhir_server.fhir import sentences
 from profiles.issue import Issue
 
 __all__ = ["DETAIL_SYSTEM", "FhirError", "Issue", "operation_outcome", "refuse"]
@@ -35,9 +36,10 @@ def refuse(status: int, code: str, detail: str, text: str, *expression: str) -> 
     return FhirError(status, (Issue(code, detail, text, expression),))
 
 
-def operation_outcome(issues: Iterable[Issue], language: str = "en") -> dict[str, Any]:
-    """The OperationOutcome of these issues, as a JSON value: a sentence known in `language` stands in it, and in the
-    other one as its translation."""
+def operation_outcome(issues: Iterable[Issue], language: str = "") -> dict[str, Any]:
+    """The OperationOutcome of these issues, as a JSON value, in `language` (the reader's where none is given). A
+    sentence that came in two languages stands in the other one as its translation."""
+    language = language or sentences.reader.get()
     return {"resourceType": "OperationOutcome", "issue": [_entry(issue, language) for issue in issues]}
 
 
@@ -52,7 +54,7 @@ def _entry(issue: Issue, language: str) -> dict[str, Any]:
         details["text"] = texts[shown]
         details["_text"] = {"extension": [{"url": _TRANSLATION, "extension": parts}]}
     else:
-        details["text"] = _printable(issue.text)
+        details["text"] = _printable(sentences.said(issue.text, language))
     places = [_printable(place) for place in issue.expression if place and not place.isspace()]
     if places:
         entry["expression"] = places

@@ -16,7 +16,7 @@ from fhir_server.access import emergency, policy
 from fhir_server.access.tokens import caller_of
 from fhir_server.caller import DEVELOPER, NOBODY, Caller, Predicate, Trace, allow_all, allow_none
 from fhir_server.context import Context
-from fhir_server.fhir import pairs, xml
+from fhir_server.fhir import pairs, sentences, xml
 from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.http import formats
 from fhir_server.http.formats import Format
@@ -119,8 +119,8 @@ class Exchange:
 
     @cached_property
     def language(self) -> str:
-        """`es` where Accept-Language prefers Spanish over English, else `en`."""
-        best, quality = "en", 0.0
+        """The language of ours that Accept-Language prefers, English where it names none."""
+        best, quality = sentences.SOURCE, 0.0
         for item in self.headers.get("accept-language", "").split(","):
             tag, _, weight = item.strip().partition(";q=")
             try:
@@ -128,7 +128,7 @@ class Exchange:
             except ValueError:
                 continue
             language = tag.strip().lower().split("-")[0]
-            if language in ("en", "es") and q > quality:
+            if q > quality and language in sentences.languages():
                 best, quality = language, q
         return best
 

@@ -12,6 +12,7 @@ from fhir_server.context import Context, Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.pairs import of_bytes
+from fhir_server.fhir.sentences import reader
 from fhir_server.http import writing
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.wire import Elsewhere, Endpoint, Handler
@@ -126,6 +127,8 @@ async def _system_search(exchange: Exchange) -> Reply:
 async def _search_pairs(exchange: Exchange) -> list[tuple[str, str]]:
     """The parameters of a search, those of its address first, then those of its form."""
     pairs = exchange.pairs
+    if exchange.lenient:
+        reader.set(exchange.language)
     if exchange.method == "POST":
         if exchange.media_type != FORM:
             raise refuse(
@@ -146,6 +149,7 @@ async def _compartment(exchange: Exchange) -> Reply:
 
 async def _batch(exchange: Exchange, registry: Registry, metadata: Describe) -> Reply:
     body = await exchange.resource(exchange.context.settings.max_bundle)
+    reader.set(exchange.language)
     invocation = _invocation(exchange, registry)
     asking = Asking(
         exchange.context,

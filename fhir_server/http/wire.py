@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_server.context import Context
 from fhir_server.fhir import json, xml
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
+from fhir_server.fhir.sentences import SOURCE
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.witness import attest
 from fhir_server.interactions.reply import Reply, unmodified
@@ -152,7 +153,7 @@ def respond(exchange: Exchange, reply: Reply) -> Response:
         return _streamed(exchange, reply.stream, reply.status, headers)
     body = reply.body
     if reply.written:
-        body = _preferred(exchange, reply)
+        body = _preferred(exchange, reply, headers)
     if body is None:
         return Response(status_code=reply.status, headers=headers)
     headers["content-type"] = reply.media_type
@@ -171,11 +172,13 @@ def _streamed(exchange: Exchange, stream: AsyncIterator[bytes], status: int, hea
 
 def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:
     """The HTTP answer for a failure: its status and OperationOutcome, in the format the exchange has settled on."""
-    body = json.dump(operation_outcome(error.issues, exchange.language if exchange is not None else "en"))
+    language = exchange.language if exchange is not None else SOURCE
+    body = json.dump(operation_outcome(error.issues, language))
     media_type = FHIR_JSON
     if exchange is not None:
         body, media_type = _in_format(body, exchange, error.status)
-    return Response(body, error.status, {"content-type": media_type, "vary": "Accept", **error.headers})
+    headers = {"content-type": media_type, "content-language": language, "vary": "Accept, Accept-Language"}
+    return Response(body, error.status, {**headers, **error.headers})
 
 
 def http_date(updated: int) -> str:
@@ -198,13 +201,14 @@ def _in_format(body: bytes, exchange: Exchange, status: int) -> tuple[bytes, str
     return json.pretty(body) if exchange.pretty else body, FHIR_JSON
 
 
-def _preferred(exchange: Exchange, reply: Reply) -> bytes | None:
+def _preferred(exchange: Exchange, reply: Reply, headers: dict[str, str]) -> bytes | None:
     match exchange.prefer.get("return"):
         case "minimal":
             return None
         case "OperationOutcome":
             text = "The resource was created." if reply.status == 201 else "The resource was stored."
             stored = Issue("informational", "stored", text, (), "information")
+            headers["content-language"] = exchange.language
             return json.dump(operation_outcome([*reply.issues, stored], exchange.language))
         case _:
             return reply.body

@@ -120,7 +120,7 @@ async def test_at_the_same_time(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("keys", [[""], ["a" * 256], ["é"], ["a", "b"]], ids=["empty", "long", "foreign", "two"])
 async def test_malformed_keys(client: httpx.AsyncClient, keys: list[str]) -> None:
-    headers = [("content-type", "application/fhir+json"), *(("idempotency-key", key.encode()) for key in keys)]
+    headers = [(b"content-type", b"application/fhir+json"), *((b"idempotency-key", key.encode()) for key in keys)]
     told = refused(await client.post("Patient", json=patient("x"), headers=headers), 400)
     assert told == ("invalid", "malformed-idempotency-key", ("Idempotency-Key",))
 
