@@ -162,7 +162,7 @@ def _wrong_age(dose: Dose) -> Details | None:
 
 
 def _misfit(product: Product, born: Days, day: Days) -> bool | None:
-    latest = date.fromordinal(day.last.toordinal() + _GRACE_DAYS)
+    latest = date.fromordinal(min(day.last.toordinal() + _GRACE_DAYS, date.max.toordinal()))
     if product.youngest is not None and months_between(born.first, latest) < product.youngest:
         return True
     return True if product.oldest is not None and months_between(born.last, day.first) > product.oldest else None

@@ -84,6 +84,10 @@ def test_a_sound_dose() -> None:
         ({"number": 1, "earlier": 0}, []),
         ({"earlier": None}, []),
         ({"day": None, "born": None}, []),
+        (
+            {"day": day("9999-12-31"), "born": day("0001-01-01"), "expires": day("9999-12-31")},
+            ["dose-in-future", "dose-after-product"],
+        ),
     ],
 )  # fmt: skip
 def test_rules(changes: dict[str, Any], expected: list[str]) -> None:
