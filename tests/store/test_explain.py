@@ -3,7 +3,8 @@
 Every selective search begins with an index scan and looks at a bounded number of documents.
 """
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +15,11 @@ from fhir_server.fhir.condition import All, Condition, Contains, Ids, Keys, Not,
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.store import ways
 from fhir_server.store.database import Database
+from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.plan import COUNTED, NATURAL, candidates, remainder
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.store import Store
-from tests.store.world import ANYBODY, create, identifier, only, patient
+from tests.store.world import ANYBODY, TYPES, Clock, create, identifier, only, patient
 
 COUNT = 600
 EARLY = ("1980-01-02T00:00:00.000000", "1980-01-03T00:00:00.000000")
@@ -26,9 +28,11 @@ BIRTH = ("1980-01-07T00:00:00.000000", "1980-01-08T00:00:00.000000")
 MALE = Keys("tk", ("gender␟*|male",))
 
 
-@pytest.fixture
-async def crowd(one: Store) -> Store:
+@pytest.fixture(scope="module")
+async def crowd(embedded: EmbeddedDatabase) -> AsyncIterator[Store]:
     """Patients of 60 families, born on 28 days, of 20 organizations and 50 practitioners, each with a weight."""
+    name = f"test-{secrets.token_hex(6)}"
+    store = await Store.open(embedded.uri, database=name, types=TYPES, clock=Clock())
     people = [
         create(
             f"p{n}",
@@ -47,9 +51,10 @@ async def crowd(one: Store) -> Store:
     ]
     weights = [create(f"w{n}", weight(n)) for n in range(COUNT)]
     for start in range(0, COUNT, 200):
-        await one.commit(*ANYBODY, people[start : start + 200])
-        await one.commit(*ANYBODY, weights[start : start + 200])
-    return one
+        await store.commit(*ANYBODY, people[start : start + 200])
+        await store.commit(*ANYBODY, weights[start : start + 200])
+    yield store
+    await store.close()
 
 
 def weight(n: int) -> dict[str, Any]:
