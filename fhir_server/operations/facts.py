@@ -38,7 +38,7 @@ class Record:
 
 def read(record: Record, as_of: date) -> Facts:
     """The facts. Doses carry their own dates; memberships and consents count unless they had ended before `as_of`."""
-    answered = list(registration.read(record.responses, record.answers, record.zone))
+    answered = list(registration.read(record.responses, record.answers, record.base, record.zone))
     facts = [
         *_birth_date(record, answered),
         *(fact for fact in answered if fact.name != BIRTH_DATE),

@@ -29,9 +29,10 @@ FLAGS = frozenset({"in-person", "patient-contact"})
 _PROVIDERS = ("Practitioner/", "PractitionerRole/", "Organization/")
 
 
-def read(responses: Iterable[Resource], given: Iterable[Resource], zone: str) -> Iterator[Fact]:
-    """The facts in stored `responses` and in those `given` with a request, which are newer than all stored ones. `zone`
-    is whose calendar days instants fall on."""
+def read(responses: Iterable[Resource], given: Iterable[Resource], base: str, zone: str) -> Iterator[Fact]:
+    """The facts in stored `responses` and in those `given` with a request, which are newer than all stored ones. `base`
+    is the server's own, under which the questionnaire may be named; `zone` whose calendar days instants fall on."""
+    ours = (vocabulary.REGISTRATION, "Questionnaire/registration", f"{base}/Questionnaire/registration")
     stored = sorted(
         (response for response in responses if response.get("status") in ("completed", "amended")),
         key=_authored,
@@ -42,7 +43,7 @@ def read(responses: Iterable[Resource], given: Iterable[Resource], zone: str) ->
     for number, response in enumerate([*now, *stored]):
         questionnaire = response.get("questionnaire", vocabulary.REGISTRATION).partition("|")[0]
         attester = _attester(response)
-        if questionnaire != vocabulary.REGISTRATION or (number >= len(now) and attester in heard):
+        if questionnaire not in ours or (number >= len(now) and attester in heard):
             continue
         heard.add(attester)
         since = sources.day(response.get("authored")) or sources.stored_on(response, zone)

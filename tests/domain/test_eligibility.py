@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fhir_server.domain.combined import decide
 from fhir_server.domain.criteria import AgeRange, AnyCode, Criterion, Flag
-from fhir_server.domain.eligibility import Decision
-from fhir_server.domain.facts import BirthDate, Dose, Fact, Facts, Source, Value
+from fhir_server.domain.eligibility import BIRTHDAY_HORIZON, Decision
+from fhir_server.domain.facts import BirthDate, Dose, Fact, Facts, Source, Value, birthday
 from fhir_server.domain.phases import Group, Policy, in_force
 
 POLICY = Policy("plan", date(2021, 1, 14))
@@ -202,3 +202,43 @@ def test_missing_facts_are_exactly_those_that_could_change_the_status(
         assert outcomes == {decision.status}
     if decision.status == "needs-info":
         assert set(decision.missing) <= {"occupation", "patient-contact"} - set(answers)
+
+
+PLANS = (
+    group("1", "2020-12-14", NURSE, closes="2021-02-20"),
+    group("2", "2021-01-14", AgeRange(65)),
+    group("4", "2021-03-17", AgeRange(16, 64), Flag("high-risk-conditions")),
+    group("5", "2021-04-07", AgeRange(16), closes="2021-06-30"),
+    group("6", None, AgeRange(12, 15)),
+)
+_DAYS = {day for each in PLANS for day in (each.opens, each.closes and each.closes + timedelta(days=1)) if day}
+
+
+@given(
+    birth=st.dates(date(1950, 1, 1), date(2010, 1, 1)),
+    occupation=st.sampled_from([None, frozenset({"health-care"}), frozenset({"other"})]),
+    risk=st.sampled_from([None, True, False]),
+    days=st.integers(-120, 300),
+)
+def test_between_two_boundary_days_nothing_changes(
+    birth: date, occupation: frozenset[str] | None, risk: bool | None, days: int
+) -> None:
+    """Boundaries: a phase opens, the day after it closes, a birthday that matters, and a year before one."""
+    day = AS_OF + timedelta(days=days)
+    following = day + timedelta(days=1)
+    birthdays = {birthday(birth, years) for years in (12, 16, 65)}
+    ahead = {each - BIRTHDAY_HORIZON for each in birthdays}
+    if following in _DAYS | birthdays | ahead:
+        return
+    answers: dict[str, Value] = {"birth-date": BirthDate(birth, birth)}
+    if occupation is not None:
+        answers["occupation"] = occupation
+    if risk is not None:
+        answers["high-risk-conditions"] = risk
+    before, after = asked(answers, day, PLANS), asked(answers, following, PLANS)
+    assert (before.status, before.group, before.opens_on, before.missing) == (
+        after.status,
+        after.group,
+        after.opens_on,
+        after.missing,
+    )

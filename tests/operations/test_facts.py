@@ -78,11 +78,18 @@ def test_responses_that_do_not_count(more: dict[str, Any]) -> None:
     )
 
 
-def test_our_questionnaire_in_any_version() -> None:
-    named = response(
-        "1", "2021-01-01", {"occupation": [coding("grocery")]}, questionnaire=vocabulary.REGISTRATION + "|7"
-    )
-    assert value(read(responses=[named]), "occupation") == {"grocery"}
+@pytest.mark.parametrize(
+    "name",
+    [
+        vocabulary.REGISTRATION,
+        vocabulary.REGISTRATION + "|7",
+        "Questionnaire/registration",
+        "http://localhost/fhir/Questionnaire/registration|1",
+    ],
+)
+def test_our_questionnaire_by_any_of_its_names(name: str) -> None:
+    named = response("1", "2021-01-01", {"occupation": [coding("grocery")]}, questionnaire=name)
+    assert value(read(responses=[named], base="http://localhost/fhir"), "occupation") == {"grocery"}
 
 
 @pytest.mark.parametrize(
