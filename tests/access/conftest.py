@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from fhir_server.app import create_app
 from fhir_server.caller import Caller
@@ -21,6 +22,7 @@ FAR = 1 << 40
 class House:
     """The running application: its context, a client, and tokens for whoever a test makes up."""
 
+    app: FastAPI
     context: Context
     http: httpx.AsyncClient
     callers: dict[str, Caller] = field(default_factory=dict)
@@ -58,7 +60,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             context: Context = app.state.context
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=BASE + "/") as http:
-                house = House(context, http)
+                house = House(app, context, http)
                 context.tokens.external = house.find
                 await _settle(house)
                 yield house
