@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 
 import httpx
 import typer
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
@@ -15,8 +17,10 @@ from rich.table import Table
 
 from fhir_server import access_commands, checkup, demo, keys, loading, loading_ig, reindexing, serve, verifying
 from fhir_server.context import Settings
+from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import PackageError
+from fhir_server.signing_in import SignInError, SystemAuth
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
 from smart_health_cards import CardError
@@ -90,6 +94,12 @@ def import_command(
         list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help=".json or .ndjson files.")
     ],
     server: Annotated[str, typer.Option(help="Base of a running server.")] = "http://127.0.0.1:8000/fhir",
+    client_id: Annotated[
+        str, typer.Option("--client", help="Registered system to send as. [default: nobody, for a server with --dev]")
+    ] = "",
+    key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File with that system's private key (JWK, ES384).")
+    ] = None,
 ) -> None:
     """Send FHIR resources to a running server, with a summary of what was refused and why.
 
@@ -97,8 +107,14 @@ def import_command(
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
+    base = server.rstrip("/")
+    try:
+        auth = SystemAuth(base, client_id, ECKey.import_key(json.parse(key.read_bytes()))) if key is not None else None
+    except (FhirError, JoseError, ValueError) as error:
+        _fail(f"{key} holds no private key: {error}")
+
     async def send() -> loading.Summary:
-        async with httpx.AsyncClient(base_url=server.rstrip("/") + "/", timeout=120) as client:
+        async with httpx.AsyncClient(base_url=base + "/", timeout=120, auth=auth) as client:
             with Progress(*columns, console=err) as progress:
                 task = progress.add_task("Importing", total=len(files))
 
@@ -109,6 +125,8 @@ def import_command(
 
     try:
         summary = asyncio.run(send())
+    except SignInError as error:
+        _fail(str(error))
     except httpx.HTTPError as error:
         _fail(
             f"No answer from {server} ({type(error).__name__}). Is it running? Start it with: fhir-server serve --dev"

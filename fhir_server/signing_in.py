@@ -6,6 +6,8 @@ https://hl7.org/fhir/smart-app-launch/app-launch.html
 
 import hashlib
 import secrets
+import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -47,6 +49,29 @@ async def as_system(client: httpx.AsyncClient, base: str, id: str, key: ECKey, s
         "client_assertion": jwt.encode(header, claims, key, algorithms=["ES384"]),
     }
     return _token(await client.post(endpoint, data=form))
+
+
+class SystemAuth(httpx.Auth):
+    """Requests of a client that bring a system's access token, another one when it is over. SignInError."""
+
+    def __init__(self, base: str, id: str, key: ECKey, scope: str = "system/*.cruds") -> None:
+        self._system = (base, id, key, scope)
+        self._token = ""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """As httpx asks: the request, and once more with another token where it is answered 401."""
+        if not self._token:
+            await self._renew()
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        if (yield request).status_code == 401:
+            await self._renew()
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+    async def _renew(self) -> None:
+        base, id, key, scope = self._system
+        async with httpx.AsyncClient(timeout=60) as client:
+            self._token = await as_system(client, base, id, key, scope, time.time())
 
 
 async def as_person(base: str, app: str, redirect: str, scope: str, person: Person) -> str:
