@@ -12,7 +12,7 @@ from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.interactions import patches, plausible, search
+from fhir_server.interactions import duplicates, patches, plausible, search
 from fhir_server.interactions.again import again
 from fhir_server.interactions.incoming import Incoming, accept, entries_of, known_type
 from fhir_server.interactions.patches import Patch
@@ -70,6 +70,7 @@ async def update(
         found = await find(context, caller, predicate, resource_type, criteria)
         change = write(context, found, incoming, new_id(), expected, only_new)
         [committed] = await context.store.commit(caller, predicate, [change], once)
+        await duplicates.queue(context, predicate, [change], [committed])
         # Matched: somebody else has just created it. Now there is something to update.
         return reply_to(committed, told) if committed.effect != "matched" else None
 

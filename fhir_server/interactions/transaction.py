@@ -12,7 +12,7 @@ from fhir_server.context import Context
 from fhir_server.fhir import bundle as bundles
 from fhir_server.fhir import json, query, references, rewrite
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.interactions import answers, conditional, idempotency, paging, patches, plausible
+from fhir_server.interactions import answers, conditional, duplicates, idempotency, paging, patches, plausible
 from fhir_server.interactions.address import EVERY
 from fhir_server.interactions.again import again
 from fhir_server.interactions.conditional import Found
@@ -104,6 +104,7 @@ async def _attempt(asking: Asking, entries: Sequence[Entry]) -> list[bundles.Ent
     writes = [_write(context, step, names) for step in changing]
     doubts = await _doubts(asking, changing, writes)
     committed = await context.store.commit(caller, predicate, writes, once)
+    await duplicates.queue(context, predicate, writes, committed)
     done = {step.entry.number: outcome for step, outcome in zip(changing, committed, strict=True)}
     return await _answers(asking, entries, present | done, doubts)
 

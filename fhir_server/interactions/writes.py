@@ -11,7 +11,7 @@ from fhir_server.caller import Caller, Predicate, permitted, placing
 from fhir_server.context import Context
 from fhir_server.fhir import query
 from fhir_server.fhir.outcome import Issue, refuse
-from fhir_server.interactions import plausible, search
+from fhir_server.interactions import duplicates, plausible, search
 from fhir_server.interactions.incoming import accept, entries_of, known_type, legal_id
 from fhir_server.interactions.reply import Reply, of_stored
 from fhir_server.store.records import ANY_VERSION, Claim, Committed, Create, Delete, Once, Update, Write
@@ -154,6 +154,7 @@ def reply_to(committed: Committed, issues: tuple[Issue, ...] = ()) -> Reply:
 
 async def _commit(context: Context, caller: Caller, predicate: Predicate, write: Write, once: Once | None) -> Committed:
     [committed] = await context.store.commit(caller, predicate, [write], once)
+    await duplicates.queue(context, predicate, [write], [committed])
     return committed
 
 

@@ -10,12 +10,14 @@ version they replace. Versions are compared and set, never locked.
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from types import MappingProxyType
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.caller import Predicate, to
+from fhir_server.caller import Access, Predicate, to
+from fhir_server.fhir.condition import EVERYTHING
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import claims, failures, relations
 from fhir_server.store.bulk import Bulk
@@ -59,6 +61,7 @@ class Commit:
         is not there, 409 a taken id or lasting contention, 412 a stale version or several matches, 413 too large, 503
         database away. Raises ClaimTaken for a `must_create` whose resource is there, AlreadyDone as `once` tells.
         """
+        writes = [_promised(predicate, write) for write in writes]
         _require_distinct(writes)
         for _ in range(LOOKS):
             tickets, matched = await self._look(predicate, writes)
@@ -184,6 +187,17 @@ class _Attempt:
                 bulk.delete(name, {"_id": id, "vid": version})
         bulk.insert("outbox", [{"_id": secrets.token_hex(12), "lu": versions.updated, "c": versions.changes}])
         return bulk
+
+
+def _promised(predicate: Predicate, write: Write) -> Write:
+    """The write, its claim kept apart from those of callers who see another world."""
+    if isinstance(write, Delete) or write.unless is None or not isinstance(predicate, Access):
+        return write
+    seen = to(predicate, "s")(write.type)
+    if seen == EVERYTHING:
+        return write
+    domain = sha256(repr(seen).encode()).hexdigest()[:32]
+    return replace(write, unless=replace(write.unless, domain=domain))
 
 
 def _conditional(writes: Sequence[Write]) -> dict[int, Conditional]:
