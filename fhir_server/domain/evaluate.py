@@ -37,12 +37,11 @@ def _next(course: Course, shot: Shot, case: Case) -> Finding:
         return Finding(shot, "sub-standard", (("lot-expired", dose.expires.toordinal()),), None)
     if dose.substandard:
         return Finding(shot, "sub-standard", (("sub-standard", None),), None)
-    doses = course.series.doses
-    while not course.is_done and is_skipped(doses[course.target], course, case, day, forecasting=False):
+    for target in course.series.doses[course.target :]:
+        if not target.skips or not is_skipped(target, course, case, day, forecasting=False):
+            return _hold(target, course, shot, case)
         course.target += 1
-    if course.is_done:
-        return Finding(shot, "extraneous", (("series-done", None),), None)
-    return _hold(doses[course.target], course, shot, case)
+    return Finding(shot, "extraneous", (("series-done", None),), None)
 
 
 def _hold(target: SeriesDose, course: Course, shot: Shot, case: Case) -> Finding:
@@ -51,16 +50,17 @@ def _hold(target: SeriesDose, course: Course, shot: Shot, case: Case) -> Finding
     if shot.cvx in target.inadvertent:
         return Finding(shot, "not-valid", (("inadvertent", None),), at)
     notes: list[Why] = []
+    day = shot.day
     for age in target.ages:
-        if not age.effective <= shot.day <= age.cessation:
+        if not age.effective <= day <= age.cessation:
             continue
-        if age.absolute is not None and shot.day < person.at(age.absolute):
-            return Finding(shot, "not-valid", (("too-young", person.at(age.absolute)),), at)
-        if age.maximum is not None and shot.day >= person.at(age.maximum):
-            return Finding(shot, "extraneous", (("too-old", person.at(age.maximum)),), at)
-        if age.minimum is not None and shot.day < person.at(age.minimum):
-            notes.append(("grace-age", person.at(age.minimum)))
-    too_soon = _too_soon(target.intervals, course, person, shot, notes)
+        if age.absolute is not None and day < (from_day := person.at(age.absolute)):
+            return Finding(shot, "not-valid", (("too-young", from_day),), at)
+        if age.maximum is not None and day >= (end := person.at(age.maximum)):
+            return Finding(shot, "extraneous", (("too-old", end),), at)
+        if age.minimum is not None and day < (from_day := person.at(age.minimum)):
+            notes.append(("grace-age", from_day))
+    too_soon = _too_soon(target.intervals, course, person, shot, notes) if target.intervals else None
     if too_soon is not None:
         allowable = [one for one in target.allowable_intervals if one.effective <= shot.day <= one.cessation]
         if not allowable or _too_soon(allowable, course, person, shot, []) is not None:
@@ -80,19 +80,19 @@ def _too_soon(
 ) -> int | None:
     """The first day that would have kept all intervals, None where the dose keeps them. All of them have to be."""
     latest: int | None = None
+    day = shot.day
     for one in intervals:
-        if not one.effective <= shot.day <= one.cessation:
+        if not one.effective <= day <= one.cessation:
             continue
-        reference = course.reference(one, person, shot.day)
+        reference = course.reference(one, person, day)
         if reference is None:
             continue
-        if one.absolute is not None:
-            absolute = one.absolute.after(reference)
-            if shot.day < absolute:
-                latest = absolute if latest is None else max(latest, absolute)
-                continue
-        if one.minimum is not None and shot.day < one.minimum.after(reference):
-            notes.append(("grace-interval", one.minimum.after(reference)))
+        minimum = None if one.minimum is None else one.minimum.after(reference)
+        absolute = None if one.absolute is None else one.absolute.after(reference)
+        if absolute is not None and day < absolute:
+            latest = absolute if latest is None or absolute > latest else latest
+        elif minimum is not None and day < minimum:
+            notes.append(("grace-interval", minimum))
     return latest
 
 

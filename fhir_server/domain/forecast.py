@@ -22,7 +22,7 @@ from fhir_server.domain.outlook import Outlook, look_ahead
 from fhir_server.domain.person import Person
 from fhir_server.domain.relevance import Bearing, bearing
 from fhir_server.domain.schedule import KnowledgeBase
-from fhir_server.domain.selection import best
+from fhir_server.domain.selection import best, is_ahead, is_begun_too_late
 
 _PRECEDENCE = ("not-complete", "contraindicated", "aged-out", "not-recommended", "immune", "complete")
 """Where several series speak for a person: a dose that is needed comes first, the earliest before others."""
@@ -59,11 +59,15 @@ def _standing(one: Outlook) -> tuple[int, int]:
 
 
 def _outlooks(found: Bearing, case: Case) -> list[Outlook]:
-    """Each relevant series to its end. Where series ask which groups are complete, that is found out first."""
+    """The relevant series to their ends, save those that cannot be chosen any more. Where series ask which groups are
+    complete, that is found out first."""
     if _asks_for_groups(case.knowledge_base):
         courses = [evaluate(one, case) for one in found.series]
         case = replace(case, completed={course.series.group for course in courses if course.is_done})
-    return [look_ahead(evaluate(one, case), found, case) for one in found.series]
+    late = [one for one in found.series if is_begun_too_late(one, case)]
+    outlooks = [look_ahead(evaluate(one, case), found, case) for one in found.series if one not in late]
+    decided = {one.series.group for one in outlooks if is_ahead(one, case)}
+    return outlooks + [look_ahead(evaluate(one, case), found, case) for one in late if one.group not in decided]
 
 
 @cache

@@ -9,6 +9,7 @@ from fhir_server.domain.calendar import FAR_FUTURE
 from fhir_server.domain.case import Case
 from fhir_server.domain.outlook import Outlook, finish
 from fhir_server.domain.person import Person
+from fhir_server.domain.schedule import Series
 
 
 def best(outlooks: Sequence[Outlook], case: Case) -> list[Outlook]:
@@ -18,6 +19,27 @@ def best(outlooks: Sequence[Outlook], case: Case) -> list[Outlook]:
         groups.setdefault(one.series.group, []).append(one)
     chosen = [_prioritized(group, case) for group in groups.values()]
     return [one for one in chosen if _is_best(one, chosen)] or chosen
+
+
+def is_begun_too_late(series: Series, case: Case) -> bool:
+    """Whether every dose was given when the person was past the age to begin the series, so that it can be chosen only
+    where no other series has a valid dose: most of the children's series for most adults."""
+    limit = series.maximum_age_to_start
+    return (
+        series.type == "standard"
+        and limit is not None
+        and bool(case.given)
+        and case.given[0].day >= case.person.at(limit)
+    )
+
+
+def is_ahead(one: Outlook, case: Case) -> bool:
+    """Whether no series without a valid dose can be chosen over this one."""
+    return (
+        one.series.type != "risk"
+        and (one.is_complete or one.is_in_process)
+        and _is_scorable(one, (), False, case.person)
+    )
 
 
 def _is_best(one: Outlook, chosen: Sequence[Outlook]) -> bool:
