@@ -49,9 +49,9 @@ class Forecast:
     Dates are there only for `not-complete`: `earliest` valid day, `recommended` and `past_due` (the last day that is
     not yet overdue) never before it, `latest` the last day at all; the two `unadjusted_` ones are what the schedule
     asked for before the history was looked at. `dose_number` is the next dose. `vaccines` are CVX codes the schedule
-    recommends for it, `contraindicated` those the person must not be given. `completed_on` is the day of the last
-    valid dose of a `complete` series. `shared_decision`: recommended after talking it over, not to everybody.
-    `reasons` is never empty; nor are the reasons of an evaluation.
+    recommends for it by name, `suitable` all it prefers at that age, `contraindicated` those the person must not be
+    given. `completed_on` is the day of the last valid dose of a `complete` series. `shared_decision`: recommended after
+    talking it over, not to everybody. `reasons` is never empty; nor are the reasons of an evaluation.
     """
 
     authority: str
@@ -69,6 +69,7 @@ class Forecast:
     unadjusted_recommended: date | None = None
     unadjusted_past_due: date | None = None
     vaccines: tuple[str, ...] = ()
+    suitable: tuple[str, ...] = ()
     contraindicated: tuple[str, ...] = ()
     completed_on: date | None = None
     shared_decision: bool = False

@@ -48,7 +48,8 @@ def explain(
         latest=_day(when.latest),
         unadjusted_recommended=date.fromordinal(when.unadjusted_recommended),
         unadjusted_past_due=_day(when.unadjusted_past_due),
-        vaccines=_vaccines(chosen, when, found, case.person),
+        vaccines=_vaccines(chosen, when, found, case.person, named=True),
+        suitable=_vaccines(chosen, when, found, case.person, named=False),
     )
 
 
@@ -58,8 +59,9 @@ def reason_of(why: Why) -> Reason:
     return Reason(code) if day is None else Reason(code, {"day": date.fromordinal(day)})
 
 
-def _vaccines(chosen: Outlook, when: Dates, found: Bearing, person: Person) -> tuple[str, ...]:
-    """The products the schedule recommends: fit for the age on the earliest or on the recommended day."""
+def _vaccines(chosen: Outlook, when: Dates, found: Bearing, person: Person, *, named: bool) -> tuple[str, ...]:
+    """The products the schedule prefers, or recommends by name: fit for the age on the earliest or on the recommended
+    day, and not contraindicated."""
     if chosen.target is None:
         return ()
     fit = {
@@ -67,7 +69,8 @@ def _vaccines(chosen: Outlook, when: Dates, found: Bearing, person: Person) -> t
         for cvx, choices in chosen.series.doses[chosen.target].preferable.items()
         if cvx not in found.contraindicated
         and any(
-            one.forecast and (person.is_within(one.ages, when.earliest) or person.is_within(one.ages, when.recommended))
+            (one.forecast or not named)
+            and (person.is_within(one.ages, when.earliest) or person.is_within(one.ages, when.recommended))
             for one in choices
         )
     }

@@ -98,7 +98,8 @@ def recommendation(
 ) -> Resource:
     """What comes next. `more` are reasons beside the forecast's own."""
     who, contained = subject(patient)
-    vaccines = [_vaccine(cvx) for cvx in answer.vaccines]
+    # Where the schedule leaves the choice, what may be chosen from; else the disease's own code.
+    vaccines = [_vaccine(cvx) for cvx in answer.vaccines or answer.suitable or (min(base.unspecified),)]
     return {
         "resourceType": "ImmunizationRecommendation",
         "meta": {"profile": [f"{PROFILES}/immds-immunizationrecommendation"]},
@@ -108,7 +109,7 @@ def recommendation(
         "authority": _authority(base),
         "recommendation": [
             {
-                "vaccineCode": vaccines or [_vaccine(min(base.unspecified))],
+                "vaccineCode": vaccines,
                 "targetDisease": _disease(),
                 **({"contraindicatedVaccineCode": refused} if (refused := _refused(answer)) else {}),
                 "forecastStatus": _status(answer),

@@ -168,6 +168,10 @@ def test_indications_are_for_an_age() -> None:
         assert chosen.type == series
 
 
+def in_2025_26() -> tuple[date, KnowledgeBase]:
+    return date(2025, 10, 1), schedule("2025-26")
+
+
 def test_vaccines_to_give_and_not_to_give() -> None:
     found = forecast(History(ADULT, (), (Observation("188"),)), date(2025, 1, 15), schedule("2024-25"))
     assert (found.status, found.vaccines) == ("not-complete", ())
@@ -176,6 +180,8 @@ def test_vaccines_to_give_and_not_to_give() -> None:
     assert (free.vaccines, free.contraindicated) == (("309", "312"), ())
     child = forecast(History(date(2017, 6, 1)), date(2025, 1, 15), schedule("2024-25"))
     assert child.vaccines == ("310", "311")
+    left_to_them = forecast(History(date(1955, 1, 1), (GivenDose(date(2025, 9, 1), "309"),)), *in_2025_26())
+    assert (left_to_them.vaccines, left_to_them.suitable) == ((), ("309", "312", "313", "334"))
 
 
 def test_too_small_a_volume_is_noted_and_counts() -> None:
