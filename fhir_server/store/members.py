@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from fhir_server.caller import Access, Predicate, Verb
-from fhir_server.fhir import json
+from fhir_server.fhir import json, references
 from fhir_server.fhir.condition import EVERYTHING, All, Condition, Keys, Not
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.index import entries
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.store import group, reads
+from fhir_server.store import group, reads, relations
 from fhir_server.store.commit import Also, Commit
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
@@ -57,7 +57,7 @@ class Members:
         try:
             for number, write in enumerate(writes):
                 if write.type == "Group":
-                    await self._prepare(prepared, number, write)
+                    await self._prepare(predicate, prepared, number, write)
             committed = await self.commit.run(predicate, prepared.writes, prepared.also, once)
         except BaseException:
             await self.generations.drop(prepared.fresh.values())
@@ -66,6 +66,8 @@ class Members:
             superfluous = prepared.obsolete if outcome.changed else prepared.fresh
             if number in superfluous:
                 await self.generations.drop([superfluous[number]])
+            if outcome.changed and number in prepared.fresh:
+                await self._enrol(writes[number])
         return committed
 
     async def add(
@@ -151,7 +153,31 @@ class Members:
         rules = access.rules
         return replace(access, rules=lambda verb, each: resolved[verb] if each == "Group" else rules(verb, each))
 
-    async def _prepare(self, prepared: Prepared, number: int, write: Write) -> None:
+    async def _enrol(self, write: Write) -> None:
+        """The relationships that a roster shows whose members are out of line."""
+        if isinstance(write, Delete):
+            return
+        listed = self._patients(group.as_members(group.take_apart(write.body).members))
+        for key in write.entries.org:
+            if key.startswith("Organization/"):
+                organization = key.removeprefix("Organization/")
+                await relations.relate(self.database, organization, listed, "roster", f"Group/{write.id}")
+
+    async def _require_known(self, predicate: Predicate, members: Sequence[Member]) -> None:
+        """FhirError 403 where a roster names patients with whom its writer has nothing to do."""
+        if not isinstance(predicate, Access) or (predicate.patients is None and not predicate.organization):
+            return
+        listed = self._patients(members)
+        ties = await relations.load(self.database, None, listed, 0)
+        if any(not ties.is_tied(patient, predicate.organization) for patient in listed):
+            text = "You may not store this Group: it names somebody beyond your access."
+            raise refuse(403, "forbidden", "beyond-access", text, "Group.member")
+
+    def _patients(self, members: Iterable[Member]) -> list[str]:
+        found = (references.local(member.reference, self.base) for member in members)
+        return sorted({str(each) for each in found if each is not None and each.type == "Patient"})
+
+    async def _prepare(self, predicate: Predicate, prepared: Prepared, number: int, write: Write) -> None:
         body = None if isinstance(write, Delete) else group.take_apart(write.body)
         if body is not None and body.subsetted and body.members:
             text = "This Group says SUBSETTED and has members: send either all of its members, or none of them."
@@ -163,6 +189,7 @@ class Members:
         new: Document | None = None
         if body is not None and not isinstance(write, Delete):
             if len(body.members) > group.INLINE:
+                await self._require_known(predicate, group.as_members(body.members))
                 new = await self.generations.store(body.members)
                 prepared.fresh[number] = new["gen"]
             elif body.subsetted:

@@ -169,6 +169,36 @@ def keep(bulk: Bulk, ties: Ties) -> None:
         bulk.replace(RELATIONS, {"_id": patient}, ties.documents[patient])
 
 
+async def relate(database: Database, organization: str, patients: Iterable[str], reason: str, by: str) -> None:
+    """Record that the Organization with this id has a relationship with these patients (`Patient/1`), for one of
+    `REASONS`, learnt from the resource `by`; and open what is stored about them. Safe to repeat."""
+    asked = sorted(set(patients))
+    for start in range(0, len(asked), IDS_AT_ONCE):
+        part = asked[start : start + IDS_AT_ONCE]
+        widened: set[str] = set()
+
+        async def learn(session: Session, part: Sequence[str] = part, widened: set[str] = widened) -> bool:
+            ties = await load(database, session, part, database.clock())
+            for patient in part:
+                ties.tie(patient, organization, reason, by)
+            bulk = Bulk(database)
+            keep(bulk, ties)
+            await bulk.run(session)
+            widened.clear()
+            widened.update(ties.widened)
+            return True
+
+        async def landed(result: bool, part: Sequence[str] = part) -> bool:
+            ties = await load(database, None, part, 0)
+            return all(
+                any((tie["o"], tie["r"]) == (organization, reason) for tie in ties.documents.get(patient, {}).get("o", ()))
+                for patient in part
+            )
+
+        await database.transaction(learn, landed)
+        await sweep(database, widened)
+
+
 async def sweep(database: Database, patients: Iterable[str]) -> None:
     """Give everything that is stored about these patients the keys it should have. Safe to repeat."""
     asked = sorted(patients)

@@ -347,6 +347,12 @@ class Store:
         """By type: the search parameters that not all resources are indexed by yet."""
         return {each: sorted(lacking) for each, lacking in sorted(self._built.missing.items())}
 
+    async def relate(self, organization: str, patients: Sequence[str], reason: str, by: str) -> None:
+        """Record a relationship of the Organization with this id with these patients (`Patient/1`): `matched` where it
+        found them, certainly, for care; `roster`; `by` the resource or operation it was learnt from."""
+        async with self.database.writing(len(patients)):
+            await relations.relate(self.database, organization, patients, reason, by)
+
     async def settle_relations(self) -> None:
         """Look once more after relationships that began while others wrote about the same patients."""
         async with self.database.writing():
