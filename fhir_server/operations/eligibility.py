@@ -13,6 +13,7 @@ from fhir_server.domain.phases import Group
 from fhir_server.domain.sentences import sentence
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
+from fhir_server.fhir.sentences import said
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations import facts, forecasts, histories, people, policies, vocabulary
 from fhir_server.operations.registry import Call
@@ -77,7 +78,9 @@ def _parameters(
     for reason in decision.reasons:
         yield {"name": "reason", "part": list(_reason(reason, language))}
     for group, problem in unreadable:
-        text = sentence("eligibility", "group-unreadable", language, {"group": group, "problem": problem})
+        text = sentence(
+            "eligibility", "group-unreadable", language, {"group": group, "problem": said(problem, language)}
+        )
         code = {"name": "code", "valueCode": "group-unreadable"}
         yield {"name": "reason", "part": [code, {"name": "text", "valueString": text}]}
     for name in decision.missing:

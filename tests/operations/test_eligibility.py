@@ -291,6 +291,8 @@ async def test_opening_a_phase_is_a_put_and_takes_effect_at_once(client: httpx.A
     await client.put(f"Group/{own['id']}", json=own)
     unreadable = await ask(client, person, "2021-01-14")
     assert (unreadable["status"], unreadable["reason"][-1]["code"]) == ("eligible", "group-unreadable")
+    told = (await ask(client, person, "2021-01-14", language="es"))["reason"][-1]["text"]
+    assert told.endswith("una característica no es un criterio que este servidor conozca: shoe-size")
     await client.delete(f"Group/{own['id']}")
 
 
