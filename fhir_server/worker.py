@@ -15,6 +15,7 @@ from uvloop import new_event_loop
 
 from fhir_server.app import create_app
 from fhir_server.context import Settings
+from fhir_server.http.protocol import Guarded
 
 SETTINGS = "FHIR_SERVER_WORKER_SETTINGS"
 URI = "FHIR_SERVER_WORKER_MONGODB_URI"
@@ -49,7 +50,7 @@ def main() -> None:
         date_header=True,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=32_768,
+        http=Guarded,
         ws="none",
     )
     listening = socket.socket(fileno=int(sys.argv[1]))

@@ -3,6 +3,7 @@
 https://www.rfc-editor.org/rfc/rfc6749#section-3.2
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
@@ -33,7 +34,16 @@ async def posted(exchange: Exchange) -> list[tuple[str, str]]:
     """The parameters of a form. FhirError 400, 408, 413, 415."""
     if exchange.media_type != FORM:
         raise refuse(415, "not-supported", "unsupported-content-type", f"This address takes {FORM}.", "Content-Type")
-    return of_bytes(await exchange.body(_MOST_BYTES))
+    return of_bytes(await body(exchange))
+
+
+async def body(exchange: Exchange) -> bytes:
+    """The whole body of a form or a small request. FhirError 408 where it takes too long altogether, 413, 415."""
+    try:
+        async with asyncio.timeout(exchange.context.settings.request_seconds):
+            return await exchange.body(_MOST_BYTES)
+    except TimeoutError:
+        raise refuse(408, "timeout", "slow-body", "The body did not arrive in time.") from None
 
 
 def repeated(pairs: Sequence[tuple[str, str]]) -> str | None:

@@ -19,11 +19,10 @@ from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.fhir.pairs import of_bytes
-from fhir_server.http.forms import FORM, exchange_of, repeated
+from fhir_server.http.forms import FORM, body, exchange_of, repeated
 from fhir_server.http.wire import refusal
 
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
-_MOST_BYTES = 65_536
 _KEYS_SECONDS = 3_600
 _LAUNCHERS = frozenset({"provider", "registry", "administrator"})
 
@@ -65,7 +64,7 @@ async def _answered(context: Context, request: Request, decide: Endpoint) -> Res
     exchange = exchange_of(context, request)
     if exchange.media_type != FORM:
         return _response(_invalid(f"The body is {FORM}."))
-    pairs = [(name, value) for name, value in of_bytes(await exchange.body(_MOST_BYTES)) if value]
+    pairs = [(name, value) for name, value in of_bytes(await body(exchange)) if value]
     twice = repeated(pairs)
     if twice is not None or exchange.headers.getlist("authorization")[1:]:
         return _response(_invalid("A parameter is given more than once."))
@@ -90,7 +89,7 @@ async def _launched(context: Context, request: Request) -> dict[str, Any]:
     caller = await caller_of(context, request.headers.get("authorization"))
     if not caller.roles & _LAUNCHERS:
         raise refuse(403, "forbidden", "beyond-role", "Only systems of health care and providers launch apps.")
-    given = json.parse(await exchange_of(context, request).body(_MOST_BYTES))
+    given = json.parse(await body(exchange_of(context, request)))
     for name in ("client", "patient", "encounter", "user", "intent"):
         if not isinstance(given.get(name, ""), str):
             raise refuse(400, "value", "invalid-value", f"'{name}' is a text.", name)
