@@ -6,6 +6,7 @@ Equalities are counted in a window of `h` that holds about SAMPLE documents, ran
 satisfy them; where that finds only a few, all are counted, because then they are few.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from fhir_server.store.match import Match
 from fhir_server.store.plan import COUNTED, Candidate
 
 SIZE_SECONDS = 30.0
+"""How long the size of a type is remembered; of a large one longer, because it takes longer to count and to change."""
 HITS_SECONDS = 600.0
 REMEMBERED = 10_000
 SAMPLE = 256
@@ -32,14 +34,19 @@ class Statistics:
 
     database: Database
     _counts: OrderedDict[bytes, tuple[float, int]] = field(default_factory=OrderedDict)
+    _sizing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def size(self, collection: str) -> int:
         """How many documents the collection holds."""
         key = _key(collection, {})
         count = self._look(key)
         if count is None:
-            count = await self._counted(collection, {})
-            self._keep(key, count, SIZE_SECONDS)
+            # Counted once, however many wait for it.
+            async with self._sizing:
+                count = self._look(key)
+                if count is None:
+                    count = await self._counted(collection, {})
+                    self._keep(key, count, SIZE_SECONDS * max(1.0, count / 20_000))
         return count
 
     def known(self, collection: str, candidate: Candidate) -> int | None:
