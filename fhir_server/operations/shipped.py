@@ -6,21 +6,26 @@ Definitions of ours are refreshed when a new version changed them. Policy (phase
 its first day on: it is stored once, and neither changed nor brought back after it was changed or deleted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from fhir_server import __version__
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.operations.registry import Registry
+from fhir_server.operations.vocabulary import BASE
 from fhir_server.store.records import Update
 from terminology import library, published
 
 _OURS = frozenset(
-    {"OperationDefinition", "CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition", "SearchParameter", "Measure"}
+    {
+        *("OperationDefinition", "CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition", "SearchParameter"),
+        *("Measure", "ImplementationGuide"),
+    }
 )
 
 
@@ -28,7 +33,8 @@ async def load(context: Context, caller: Caller, predicate: Predicate, registry:
     """Store what is missing, refresh what is ours."""
     definitions = [registry.definition_of(row) for row in registry.rows]
     writes = []
-    for resource in [*definitions, *resources(), *published.resources(library.shipped())]:
+    found = [*definitions, *resources(), *published.resources(library.shipped())]
+    for resource in [*found, guide(found)]:
         body = json.dump(resource)
         if await _is_wanted(context, caller, predicate, resource):
             entries = index.entries(resource, context.settings.base)
@@ -48,6 +54,30 @@ def resources() -> Iterator[dict[str, Any]]:
                 yield from (entry["resource"] for entry in found["entry"])
             case _:
                 yield found
+
+
+def guide(listed: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The ImplementationGuide that lists what is published: definitions of ours, and questionnaires."""
+    rows = sorted(
+        (f"{each['resourceType']}/{each['id']}", str(each.get("title") or each.get("name", each["id"])))
+        for each in listed
+        if each["resourceType"] in _OURS | {"Questionnaire"}
+    )
+    return {
+        "resourceType": "ImplementationGuide",
+        "id": "fhir-server",
+        "url": f"{BASE}/ImplementationGuide/fhir-server",
+        "version": __version__,
+        "name": "FhirServer",
+        "title": "What this server publishes",
+        "status": "active",
+        "experimental": False,
+        "publisher": "FHIR server for vaccination",
+        "description": "Profiles, extensions, codes, operations, measures and questionnaires of this server.",
+        "packageId": "fhir-server",
+        "fhirVersion": ["4.0.1"],
+        "definition": {"resource": [{"reference": {"reference": reference}, "name": name} for reference, name in rows]},
+    }
 
 
 async def _is_wanted(context: Context, caller: Caller, predicate: Predicate, resource: dict[str, Any]) -> bool:

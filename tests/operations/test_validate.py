@@ -12,12 +12,14 @@ import pytest
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import Guides, Mode, PackageError, claims
+from profiles.checker import check
 from tests.conftest import Server
 from tests.http.answers import JSON, refused, shape
 from tests.profiles.test_package import PROFILE, URL, packed
 
 SEEDS = Path("tests/profiles/seeds")
 CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
+BASE = "http://hl7.org/fhir/StructureDefinition/"
 OURS = "https://fhir-server.example/fhir/StructureDefinition/"
 
 Told = list[tuple[str, str, str]]
@@ -241,6 +243,10 @@ async def test_profiles_are_published_and_named(client: httpx.AsyncClient) -> No
         found = await client.get(f"StructureDefinition/{name}")
         assert found.json()["url"] == OURS + name
         assert found.json()["snapshot"]["element"]
+    guide = (await client.get("ImplementationGuide/fhir-server")).json()
+    assert not [i for i in check(guide, f"{BASE}ImplementationGuide") if i.severity == "error"]
+    listed = {each["reference"]["reference"] for each in guide["definition"]["resource"]}
+    assert {"StructureDefinition/roster", "OperationDefinition/Resource-validate", "Measure/data-quality"} <= listed
     [rest] = (await client.get("metadata")).json()["rest"]
     supported = {each["type"]: each.get("supportedProfile", []) for each in rest["resource"]}
     assert {CORE + "patient", CORE + "patient|8.0.0", OURS + "registered-recipient"} <= set(supported["Patient"])
