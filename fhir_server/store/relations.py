@@ -113,11 +113,16 @@ class Ties:
     def tie(self, patient: str, organization: str, reason: str, by: str) -> None:
         """This organization has a relationship with the patient, for this reason."""
         document = self._of(patient)
-        if any(tie["o"] == organization and tie["r"] == reason for tie in document["o"]):
+        if self.has(patient, organization, reason):
             return
         before = self.keys((patient,))
         document["o"].append({"o": organization, "r": reason, "by": by, "at": self.now})
         self._note(patient, before)
+
+    def has(self, patient: str, organization: str, reason: str) -> bool:
+        """Whether this is known already."""
+        known = self.documents.get(patient, {"o": ()})["o"]
+        return any(tie["o"] == organization and tie["r"] == reason for tie in known)
 
     def _share(self, patient: str, consent: str, may: bool) -> None:
         document = self._of(patient)
@@ -190,10 +195,7 @@ async def relate(database: Database, organization: str, patients: Iterable[str],
 
         async def landed(result: bool, part: Sequence[str] = part) -> bool:
             ties = await load(database, None, part, 0)
-            return all(
-                any((tie["o"], tie["r"]) == (organization, reason) for tie in ties.documents.get(patient, {}).get("o", ()))
-                for patient in part
-            )
+            return all(ties.has(patient, organization, reason) for patient in part)
 
         await database.transaction(learn, landed)
         await sweep(database, widened)

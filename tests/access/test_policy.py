@@ -112,6 +112,27 @@ async def test_a_roster_opens_its_people(house: House) -> None:
     assert await found(house, ANN, "Group") == {"phase"}
 
 
+async def test_a_large_roster_opens_its_people(house: House) -> None:
+    ida = (await house.ask(STEWARD, "POST", "Patient", bare("ida"))).json()["id"]
+    roster = {
+        "resourceType": "Group", "type": "person", "actual": True, "id": "large",
+        "managingEntity": reference("Organization", "plant"),
+        "member": [{"entity": reference("Patient", id)} for id in (ida, *map(str, range(1_000)))],
+    }  # fmt: skip
+    assert (await house.ask(PLANT, "POST", "Group", without_id(roster))).status_code == 403
+    assert (await house.ask(STEWARD, "PUT", "Group/large", roster)).status_code == 201
+    assert (await house.ask(PLANT, "GET", f"Patient/{ida}")).status_code == 200
+
+
+async def test_a_certain_match_opens_a_patient(house: House) -> None:
+    jan = (await house.ask(STEWARD, "POST", "Patient", bare("jan"))).json()["id"]
+    assert (await house.ask(NORTH, "GET", f"Patient/{jan}")).status_code == 404
+    for _ in range(2):
+        await house.context.store.relate("north", [f"Patient/{jan}"], "matched", "Patient/$match")
+    assert (await house.ask(NORTH, "GET", f"Patient/{jan}")).status_code == 200
+    assert (await house.ask(SOUTH, "GET", f"Patient/{jan}")).status_code == 404
+
+
 async def test_a_provider_registers_and_vaccinates(house: House) -> None:
     new = {"resourceType": "Patient", "name": [{"family": "Newcomer"}]}
     patient = {"fullUrl": "urn:uuid:8b4a6f7e-0000-4000-8000-000000000001", "resource": new}
