@@ -186,9 +186,10 @@ async def relate(database: Database, organization: str, patients: Iterable[str],
             ties = await load(database, session, part, database.clock())
             for patient in part:
                 ties.tie(patient, organization, reason, by)
-            bulk = Bulk(database)
-            keep(bulk, ties)
-            await bulk.run(session)
+            if ties.changed:
+                bulk = Bulk(database)
+                keep(bulk, ties)
+                await bulk.run(session)
             widened.clear()
             widened.update(ties.widened)
             return True
