@@ -28,13 +28,16 @@ from fhir_server.http.cards import card_routes
 from fhir_server.http.cross_origin import CrossOrigin
 from fhir_server.http.docs import docs_routes
 from fhir_server.http.hardening import Hardening
+from fhir_server.http.front import Application, Direct
 from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.links import link_routes
 from fhir_server.http.oauth import oauth_routes
+from fhir_server.http.portal.answers import answer_routes
 from fhir_server.http.portal.api import Api
 from fhir_server.http.portal.assets import Assets
 from fhir_server.http.portal.home import home_routes
+from fhir_server.http.portal.me import me_routes
 from fhir_server.http.portal.session import Portal
 from fhir_server.http.portal.site import Site
 from fhir_server.http.portal.verify import verify_routes
@@ -210,7 +213,7 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
         return opened[0]
 
     registry = Registry(OPERATIONS)
-    app = FastAPI(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app = Application(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     # Before the others: their addresses look like those of resources.
     if not settings.dev:
         app.router.routes.extend(discovery_routes(context))
@@ -219,7 +222,8 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
             app.router.routes.extend(sign_in_routes(context))
             app.router.routes.extend(account_routes(context))
     app.router.routes.extend(job_routes(context))
-    app.router.routes.extend(fhir_routes(context, registry))
+    fhir = fhir_routes(context, registry)
+    app.router.routes.extend(fhir)
     app.router.routes.extend(card_routes(context))
     app.router.routes.extend(issuer_routes(context))
     app.router.routes.extend(link_routes(context))
@@ -228,10 +232,12 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     portal = Portal(context, site, Api(app, settings.base))
     app.router.routes.extend([*site.assets.routes(), *home_routes(portal), *verify_routes(context, site)])
     if not settings.dev and not settings.openid_issuer:
-        app.router.routes.extend(portal.routes())
+        app.router.routes.extend([*portal.routes(), *me_routes(portal), *answer_routes(portal)])
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
-    app.add_middleware(CrossOrigin, origins=None if settings.dev else partial(_origins, context))
+    origins = None if settings.dev else partial(_origins, context)
+    app.add_middleware(CrossOrigin, origins=origins)
     app.add_middleware(Hardening, origin=settings.origin)
+    app.front = Hardening(CrossOrigin(Direct(fhir), origins), settings.origin)
     return app
 
 

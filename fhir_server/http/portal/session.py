@@ -91,10 +91,10 @@ class Portal:
         """The fields of a form on one of these pages. ForeignFormError for any other; FhirError 400, 413."""
         return dict(await posted_by_page(self.context(), request))
 
-    def form(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
+    def form(self, request: Request, template: str, code: int = 200, /, **values: Any) -> Response:
         """A page with forms; each holds `form_token`, the proof that it is one of ours."""
         return with_form(
-            self.context(), request, lambda proof: self.site.page(request, name, status, form_token=proof, **values)
+            self.context(), request, lambda proof: self.site.page(request, template, code, form_token=proof, **values)
         )
 
     def routes(self) -> list[BaseRoute]:

@@ -41,13 +41,15 @@ class Site:
                 return chosen
         return languages.preferred(request.headers.get("accept-language", ""))
 
-    def page(self, request: Request, name: str, status: int = 200, *, camera: bool = False, **values: Any) -> Response:
+    def page(
+        self, request: Request, template: str, code: int = 200, /, *, camera: bool = False, **values: Any
+    ) -> Response:
         """The template of this name; a page with a `camera` may ask its reader for it."""
         language = self.language(request)
         others = [(other, languages.own_name(other)) for other in languages.languages() if other != language]
         text = (
             _environment(language)
-            .get_template(f"{name}.html")
+            .get_template(f"{template}.html")
             .render(
                 **values,
                 language=language,
@@ -57,7 +59,7 @@ class Site:
                 site_name=self.settings.portal_name,
             )
         )
-        response = HTMLResponse(text, status, headers=headers(language, camera=camera))
+        response = HTMLResponse(text, code, headers=headers(language, camera=camera))
         if request.query_params.get(_LANGUAGE) == language:
             secure = self.settings.origin.startswith("https://")
             response.set_cookie(_LANGUAGE, language, max_age=_YEAR, secure=secure, httponly=True, samesite="lax")
