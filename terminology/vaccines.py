@@ -4,6 +4,7 @@ https://www2.cdc.gov/vaccines/iis/iisstandards/vaccines.asp
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from terminology import codes
@@ -20,6 +21,7 @@ CVX_TO_GROUP = f"{OWN}/ConceptMap/cvx-to-vaccine-group"
 
 _USE = (("from", "dateTime"), ("to", "dateTime"))
 _CVX = (("kind", "code"), ("group", "code"), ("unspecified", "boolean"), ("brand", "string"))
+_LABEL = (("dose-ml", "decimal"), ("cap-color", "string"))
 _MONTHS = (("min-age-months", "integer"), ("max-age-months", "integer"))
 _NDC = (("cvx", "Coding"), ("mvx", "Coding"), ("unit", "code"))
 
@@ -38,9 +40,15 @@ def cvx(spanish: Mapping[str, str]) -> CodeSystem:
                 yield Property(name, "integer", month)
         for brand in entry.get("brands", ()):
             yield Property("brand", "string", brand)
+        if "ml" in entry:
+            yield Property("dose-ml", "decimal", Decimal(entry["ml"]))
+        if "cap" in entry:
+            yield Property("cap-color", "string", entry["cap"])
 
     concepts = _concepts(codes.table("cvx"), said, spanish)
-    return _system(CVX, "CVX", "Vaccines administered (CVX)", "12.292", concepts, codes.cvx_code, (*_CVX, *_MONTHS))
+    return _system(
+        CVX, "CVX", "Vaccines administered (CVX)", "12.292", concepts, codes.cvx_code, (*_CVX, *_MONTHS, *_LABEL)
+    )
 
 
 def mvx(spanish: Mapping[str, str]) -> CodeSystem:

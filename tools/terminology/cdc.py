@@ -29,13 +29,19 @@ CORRECTIONS: dict[str, dict[str, list[str]]] = {
 """Members of an NDC's entry that replace what the source says."""
 
 
-LABELLED = {
-    "207": (144, None), "208": (144, None), "211": (144, None), "212": (216, None), "217": (144, None),
-    "218": (60, 143), "219": (6, 59), "221": (72, None), "227": (72, 143), "228": (6, 71), "229": (72, None),
-    "230": (6, 71), "300": (144, None), "301": (60, 143), "302": (6, 59), "308": (6, 59), "309": (144, None),
-    "310": (60, 143), "311": (6, 143), "312": (144, None), "313": (144, None), "334": (144, None),
+LABELLED: dict[str, tuple[int | None, int | None, str, str]] = {
+    "207": (144, None, "0.5", "red"), "208": (144, None, "0.3", "purple"), "211": (144, None, "0.5", ""),
+    "212": (216, None, "0.5", "blue"), "217": (144, None, "0.3", "gray"), "218": (60, 143, "0.2", "orange"),
+    "219": (6, 59, "0.2", "maroon"), "221": (72, None, "0.5", "dark blue"), "227": (72, 143, "0.5", "dark blue"),
+    "228": (6, 71, "0.25", "dark blue"), "229": (72, None, "0.5", "dark blue"), "230": (6, 71, "0.2", "dark pink"),
+    "300": (144, None, "0.3", "gray"), "301": (60, 143, "0.2", "orange"), "302": (6, 59, "0.2", "maroon"),
+    "308": (6, 59, "0.3", "yellow"), "309": (144, None, "0.3", "gray"), "310": (60, 143, "0.3", "blue"),
+    "311": (6, 143, "0.25", "dark blue"), "312": (144, None, "0.5", "dark blue"), "313": (144, None, "0.5", ""),
+    "334": (144, None, "0.2", ""),
 }  # fmt: skip
-"""First and last month of age each COVID-19 product is labelled for; the source's own ages leave a margin around it."""
+"""Of the COVID-19 products, by CVX: first and last month of age they are labelled for (the source's own ages leave a
+margin), millilitres of a dose for a person of the highest age, and the colour of the vial's cap (CDC's product guides).
+"""
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -68,6 +74,7 @@ def _cvx(code: ElementTree.Element, covid: dict[str, dict[str, str]]) -> dict[st
         "groups": _links(code, "VACCINE_GROUP"),
         **_window(code),
         **_ages(code),
+        **_labelled(code),
     }
     if _text(code, "code-status/status") != "Valid":
         entry["invalid"] = True
@@ -100,8 +107,15 @@ def _ages(code: ElementTree.Element) -> dict[str, list[int | None]]:
     """`months`: the first and the last completed month of age for use, each null where none is known."""
     texts = [_text(code, "use-age/not-before-month"), _text(code, "use-age/not-after-month")]
     months = [int(text) if text.isdigit() and int(text) < _LIFETIME else None for text in texts]
-    months = list(LABELLED.get(_text(code, "value"), months))
+    labelled = LABELLED.get(_text(code, "value"))
+    months = list(labelled[:2]) if labelled is not None else months
     return {"months": months} if any(months) else {}
+
+
+def _labelled(code: ElementTree.Element) -> dict[str, str]:
+    """`ml` and `cap`, each where it is known."""
+    _, _, millilitres, cap = LABELLED.get(_text(code, "value"), (None, None, "", ""))
+    return {name: value for name, value in (("ml", millilitres), ("cap", cap)) if value}
 
 
 def _links(code: ElementTree.Element, codeset: str) -> list[str]:
