@@ -168,8 +168,10 @@ class _Walk:
         if profile is None or profile.type != "Extension":
             if ":" in url and step.name == "modifierExtension" and self.world.thorough:
                 text = f"The modifier extension {url[:200]} is not known here; what it changes cannot be told."
-                problem = Problem("", "extension", "unknown-modifier-extension", text, "warning")
-                return joined(found, [problem])
+                return joined(found, [Problem("", "extension", "unknown-modifier-extension", text, "warning")])
+            if ":" in url and self.world.thorough and self.world.library.owns(url):
+                text = f"The guide that {url[:200]} should be of does not define it."
+                return joined(found, [Problem("", "extension", "unknown-extension", text, "warning")])
             return found
         checked = self.check(profile, value, self.world)
         if checked and self.world.near == R4:

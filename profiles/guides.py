@@ -110,6 +110,15 @@ class Library:
             self._found[key] = self._find(canonical, near)
         return self._found[key]
 
+    def owns(self, url: str) -> bool:
+        """Whether a canonical is in the name space of a guide at hand: if it is not known, it is likely a mistake."""
+        return url.rpartition("/")[0] in self._spaces
+
+    @cached_property
+    def _spaces(self) -> frozenset[str]:
+        # R4's name space grows with later packages of extensions.
+        return frozenset(url.rpartition("/")[0] for guide in self.guides for url in guide.urls) - {BASE.rstrip("/")}
+
     def versions(self, url: str) -> list[Profile]:
         """Every definition at hand with this canonical (without version)."""
         return [profile for guide in self._ordered if (profile := guide.profile(url)) is not None]

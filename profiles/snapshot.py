@@ -104,13 +104,15 @@ class _Node:
 
 def _tree(url: str, listed: list[Any]) -> _Node:
     nodes: dict[str, _Node] = {}
+    latest: dict[str, str] = {}
     root: _Node | None = None
     for element in listed:
         if type(element) is not dict or type(element.get("path")) is not str:
             raise DefinitionError(f"{url} has an element without a path.")
         if type(element.get("min")) is not int or type(element.get("max")) is not str:
             raise DefinitionError(f"{url}: {element['path']} has no cardinality; the snapshot is not complete.")
-        key = element.get("id") or element["path"]
+        key = element.get("id") or _id(element, latest)
+        latest[element["path"]] = key
         node = nodes[key] = _Node(element)
         if root is None:
             root = node
@@ -135,6 +137,13 @@ def _tree(url: str, listed: list[Any]) -> _Node:
         owner.slices[slice_name] = node
     assert root is not None
     return root
+
+
+def _id(element: Mapping[str, Any], latest: Mapping[str, str]) -> str:
+    """The id of an element that has none: below the element above it, or the slice last begun there."""
+    above, _, name = element["path"].rpartition(".")
+    told = f"{name}:{element['sliceName']}" if type(element.get("sliceName")) is str else name
+    return f"{latest.get(above, above)}.{told}" if above else told
 
 
 def _sliced(owner: _Node, name: str) -> _Node | None:

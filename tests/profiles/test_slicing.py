@@ -18,7 +18,7 @@ URL = "https://example.org/StructureDefinition/sliced"
 def definition(type_name: str, elements: list[dict[str, Any]]) -> dict[str, Any]:
     """A StructureDefinition whose snapshot has these elements alone; cardinality is that of the case, or 0..*."""
     complete = [
-        {"path": ".".join(step.partition(":")[0] for step in e["id"].split(".")), "min": 0, "max": "*", **e}
+        {"path": ".".join(s.partition(":")[0] for s in e.get("id", "").split(".")), "min": 0, "max": "*", **e}
         for e in [{"id": type_name}, *elements]
     ]
     return {"url": URL, "type": type_name, "snapshot": {"element": complete}}
