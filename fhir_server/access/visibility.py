@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/R4/security.html#authorization
 
-Pure. Decision 28 has the table and its reasons. What is about a patient is seen by the patient, and by organizations
+Pure. Decision 29 has the table and its reasons. What is about a patient is seen by the patient, and by organizations
 that have a relationship with the patient (store/relations.py writes them into the index entries as `sees` keys).
 """
 
