@@ -69,6 +69,7 @@ HEADERS: Mapping[str, str] = {
     "If-Match": 'Only if the current version has this tag: `W/"2"`.',
     "If-None-Match": "Of a read: answer 304 if the version has this tag. Of a write: `*`, only if there is none.",
     "If-None-Exist": "Only if this search finds nothing: `identifier=system|value`.",
+    "Idempotency-Key": "A text made up for this one request: sent again with it, the request is not done again.",
     "If-Modified-Since": "Answer 304 if nothing was stored since.",
     "Prefer": "`return=minimal|representation|OperationOutcome`, `handling=lenient|strict`, `respond-async`.",
     "Accept-Language": "Language of sentences: `en` or `es`.",
@@ -152,7 +153,7 @@ def _bundle(id: str) -> Interaction:
     return Interaction(
         id, "Batch or transaction: many interactions at once", "http.html#transaction",
         {200: "An answer to every entry, in their order."}, "Bundle",
-        refuses=(404, *_WRITE), headers=("Prefer",), takes=dict.fromkeys(FHIR, "Bundle"), tag="Many at once",
+        refuses=(404, *_WRITE), headers=("Idempotency-Key", "Prefer"), takes=dict.fromkeys(FHIR, "Bundle"), tag="Many at once",
     )  # fmt: skip
 
 
@@ -174,37 +175,37 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ),
     ("PUT", "/fhir/{type}/{id}"): Interaction(
         "update", "Store the next version of a resource, or the first under this id", "http.html#update",
-        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Prefer"), takes=_RESOURCE,
+        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Idempotency-Key", "Prefer"), takes=_RESOURCE,
         tells=(*_VERSION, "Location"),
     ),
     ("PATCH", "/fhir/{type}/{id}"): Interaction(
         "patch", "Change a resource by JSON Patch or FHIRPath Patch", "http.html#patch",
         {200: "The next version has been stored."},
-        refuses=(404, 410, *_WRITE), headers=("If-Match", "Prefer"), takes=_PATCH, tells=_VERSION,
+        refuses=(404, 410, *_WRITE), headers=("If-Match", "Idempotency-Key", "Prefer"), takes=_PATCH, tells=_VERSION,
     ),
     ("DELETE", "/fhir/{type}/{id}"): Interaction(
         "delete", "Delete a resource; its versions stay readable", "http.html#delete",
-        {204: "It is not there, or no longer."}, None, refuses=(404, 409, 412), headers=("If-Match",),
+        {204: "It is not there, or no longer."}, None, refuses=(404, 409, 412), headers=("If-Match", "Idempotency-Key"),
     ),
     ("POST", "/fhir/{type}"): Interaction(
         "create", "Store a resource under an id of the server's", "http.html#create",
         {200: "If-None-Exist found this one; nothing was created.", 201: "The resource has been created."},
-        refuses=(404, *_WRITE), headers=("If-None-Exist", "Prefer"), takes=_RESOURCE, tells=(*_VERSION, "Location"),
+        refuses=(404, *_WRITE), headers=("If-None-Exist", "Idempotency-Key", "Prefer"), takes=_RESOURCE, tells=(*_VERSION, "Location"),
     ),
     ("PUT", "/fhir/{type}"): Interaction(
         "conditional-update", "Update the one resource that a search finds, or create it", "http.html#cond-update",
-        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Prefer"), searches=True,
+        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Idempotency-Key", "Prefer"), searches=True,
         takes=_RESOURCE, tells=(*_VERSION, "Location"),
     ),
     ("PATCH", "/fhir/{type}"): Interaction(
         "conditional-patch", "Patch the one resource that a search finds", "http.html#patch",
-        {200: "The next version has been stored."}, refuses=(404, *_WRITE), headers=("If-Match", "Prefer"),
+        {200: "The next version has been stored."}, refuses=(404, *_WRITE), headers=("If-Match", "Idempotency-Key", "Prefer"),
         searches=True, takes=_PATCH, tells=_VERSION,
     ),
     ("DELETE", "/fhir/{type}"): Interaction(
         "conditional-delete", "Delete what a search finds", "http.html#3.1.0.7.1",
         {204: "Nothing is found by this search, or no longer."}, None, refuses=(404, 409, 412),
-        headers=("If-Match",), searches=True,
+        headers=("If-Match", "Idempotency-Key"), searches=True,
     ),
     ("GET", "/fhir/{type}"): _search("search", "Search for resources of a type"),
     ("POST", "/fhir/{type}/_search"): _form_search("search-post", "Search for resources of a type, with a form"),

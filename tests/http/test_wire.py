@@ -76,11 +76,24 @@ async def test_options_and_wrong_methods_name_what_is_possible(
     assert wrong.headers["allow"] == allowed
 
 
+async def test_head_answers_as_get_without_the_body(client: httpx.AsyncClient) -> None:
+    await put(client, patient("wire-head"))
+    for address in (
+        *("Patient/wire-head", "Patient/wire-head/_history/1", "Patient/wire-head/_history", "Patient?_id=wire-head"),
+        *("metadata", "Patient/wire-head/$everything", "Patient/wire-head/*", "?_type=Patient,Group&_id=wire-head"),
+        *("Patient/nobody", "Nothing", "Patient?shoe=1", "Patient/wire-head/$nonsense"),
+    ):
+        answer, head = await client.get(address), await client.head(address)
+        assert (head.status_code, head.content) == (answer.status_code, b""), address
+        same = ("content-type", "content-length", "etag", "last-modified", "content-language")
+        assert [head.headers.get(name) for name in same] == [answer.headers.get(name) for name in same], address
+
+
 async def test_other_origins_may_call(client: httpx.AsyncClient) -> None:
     origin = {"origin": "https://app.example"}
     asked = {"access-control-request-method": "PUT", "access-control-request-headers": "content-type,if-match,prefer"}
     preflight = await client.options("Patient/1", headers={**origin, **asked})
-    assert preflight.status_code == 200
+    assert preflight.status_code == 204
     assert preflight.headers["access-control-allow-origin"] == "*"
     assert "PUT" in preflight.headers["access-control-allow-methods"]
     assert "if-match" in preflight.headers["access-control-allow-headers"]
