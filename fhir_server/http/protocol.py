@@ -25,6 +25,7 @@ class Guarded(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head = 0
+        self._heads = 0
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -40,12 +41,13 @@ class Guarded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """More of a head, or of a body."""
-        if self._in_head:
+        in_head, heads = self._in_head, self._heads
+        super().data_received(data)
+        # What also held the end of a head may have held much of a body.
+        if in_head and self._in_head and self._heads == heads:
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self._refuse(431, "headers-too-long", f"Address and headers have more than {MOST_HEAD} bytes.")
-                return
-        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """The first byte of a head."""
@@ -57,6 +59,7 @@ class Guarded(HttpToolsProtocol):
         """A head has come whole."""
         self._forget_deadline()
         self._in_head, self._head = False, 0
+        self._heads += 1
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
