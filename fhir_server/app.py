@@ -27,8 +27,8 @@ from fhir_server.http.card_issuers import issuer_routes
 from fhir_server.http.cards import card_routes
 from fhir_server.http.cross_origin import CrossOrigin
 from fhir_server.http.docs import docs_routes
-from fhir_server.http.hardening import Hardening
 from fhir_server.http.front import Application, Direct
+from fhir_server.http.hardening import Hardening
 from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.links import link_routes
