@@ -153,7 +153,8 @@ def _bundle(id: str) -> Interaction:
     return Interaction(
         id, "Batch or transaction: many interactions at once", "http.html#transaction",
         {200: "An answer to every entry, in their order."}, "Bundle",
-        refuses=(404, *_WRITE), headers=("Idempotency-Key", "Prefer"), takes=dict.fromkeys(FHIR, "Bundle"), tag="Many at once",
+        refuses=(404, *_WRITE), headers=("Idempotency-Key", "Prefer"), takes=dict.fromkeys(FHIR, "Bundle"),
+        tag="Many at once",
     )  # fmt: skip
 
 
@@ -175,7 +176,8 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ),
     ("PUT", "/fhir/{type}/{id}"): Interaction(
         "update", "Store the next version of a resource, or the first under this id", "http.html#update",
-        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Idempotency-Key", "Prefer"), takes=_RESOURCE,
+        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Idempotency-Key", "Prefer"),
+        takes=_RESOURCE,
         tells=(*_VERSION, "Location"),
     ),
     ("PATCH", "/fhir/{type}/{id}"): Interaction(
@@ -190,16 +192,19 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ("POST", "/fhir/{type}"): Interaction(
         "create", "Store a resource under an id of the server's", "http.html#create",
         {200: "If-None-Exist found this one; nothing was created.", 201: "The resource has been created."},
-        refuses=(404, *_WRITE), headers=("If-None-Exist", "Idempotency-Key", "Prefer"), takes=_RESOURCE, tells=(*_VERSION, "Location"),
+        refuses=(404, *_WRITE), headers=("If-None-Exist", "Idempotency-Key", "Prefer"), takes=_RESOURCE,
+        tells=(*_VERSION, "Location"),
     ),
     ("PUT", "/fhir/{type}"): Interaction(
         "conditional-update", "Update the one resource that a search finds, or create it", "http.html#cond-update",
-        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Idempotency-Key", "Prefer"), searches=True,
+        _STORED, refuses=(404, *_WRITE), headers=("If-Match", "If-None-Match", "Idempotency-Key", "Prefer"),
+        searches=True,
         takes=_RESOURCE, tells=(*_VERSION, "Location"),
     ),
     ("PATCH", "/fhir/{type}"): Interaction(
         "conditional-patch", "Patch the one resource that a search finds", "http.html#patch",
-        {200: "The next version has been stored."}, refuses=(404, *_WRITE), headers=("If-Match", "Idempotency-Key", "Prefer"),
+        {200: "The next version has been stored."}, refuses=(404, *_WRITE),
+        headers=("If-Match", "Idempotency-Key", "Prefer"),
         searches=True, takes=_PATCH, tells=_VERSION,
     ),
     ("DELETE", "/fhir/{type}"): Interaction(
