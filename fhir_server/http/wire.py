@@ -10,6 +10,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match
@@ -183,7 +184,12 @@ def refusal(error: FhirError, exchange: Exchange | None = None) -> Response:
 
 def http_date(updated: int) -> str:
     """Microseconds since 1970 as an HTTP date (whole seconds)."""
-    return format_datetime(datetime.fromtimestamp(updated // 1_000_000, UTC), usegmt=True)
+    return _date(updated // 1_000_000)
+
+
+@lru_cache(maxsize=4_096)
+def _date(seconds: int) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC), usegmt=True)
 
 
 def _in_format(body: bytes, exchange: Exchange, status: int) -> tuple[bytes, str]:
