@@ -49,7 +49,7 @@ async def expand(call: Call) -> Reply:
     _require_versions(call, held, chosen)
     try:
         missing = held.expand(chosen).missing
-        found = list(_wanted(call, held, chosen))
+        found = _wanted(call, held, chosen)
     except (CyclicValueSetError, TooCostlyError) as error:
         raise refusal(error, "url") from None
     except TerminologyError as error:
@@ -63,29 +63,30 @@ async def expand(call: Call) -> Reply:
         "total": len(found),
         "offset": offset,
         "parameter": [*_told(call, page), *({"name": "not-held", "valueUri": each} for each in missing)],
-        "contains": [_contained(call, entry) for entry in page],
+        "contains": list(_contained(call, page)),
     }
     answer = _about(call, resource, chosen)
     answer["expansion"] = {name: value for name, value in made.items() if value not in ([], None)}
     return Reply(200, json.dump(answer))
 
 
-def _wanted(call: Call, held: Terminology, chosen: ValueSet) -> Iterator[Entry]:
+def _wanted(call: Call, held: Terminology, chosen: ValueSet) -> list[Entry]:
     """The entries that the request's own conditions leave."""
     arguments = call.arguments
     entries = held.expand(chosen).entries
+    found = list(entries.values())
     words = folded(arguments.text("filter") or "").split()
-    texts = held.texts(chosen) if words else {}
-    active, usable = arguments.one("activeOnly"), arguments.one("excludeNotForUI")
+    if words:
+        first, *others = words
+        texts = held.texts(chosen).items()
+        found = [entries[key] for key, text in texts if first in text and all(word in text for word in others)]
+    if arguments.one("activeOnly"):
+        on = day(call)
+        found = [entry for entry in found if entry.concept.is_active(on)]
+    if arguments.one("excludeNotForUI"):
+        found = [entry for entry in found if not entry.concept.abstract]
     without = {held.preferred(each.partition("|")[0]) for each in arguments.all("exclude-system")}
-    on = day(call)
-    for key, entry in entries.items():
-        if words and not all(word in texts[key] for word in words):
-            continue
-        if (active and not entry.concept.is_active(on)) or (usable and entry.concept.abstract):
-            continue
-        if entry.system not in without:
-            yield entry
+    return [entry for entry in found if entry.system not in without] if without else found
 
 
 def _number(call: Call, name: str) -> int | None:
@@ -129,18 +130,20 @@ def _told(call: Call, page: Iterable[Entry]) -> Iterator[dict[str, Any]]:
         yield {"name": "version", "valueUri": used}
 
 
-def _contained(call: Call, entry: Entry) -> dict[str, Any]:
-    concept = entry.concept
-    found: dict[str, Any] = {"system": entry.system, "code": concept.code, "display": concept.named(language(call))}
-    if not entry.system:
-        del found["system"]
-    if concept.abstract:
-        found["abstract"] = True
-    if not concept.is_active(day(call)):
-        found["inactive"] = True
-    if call.arguments.one("includeDesignations"):
-        wanted = [each.rpartition("|")[2] for each in call.arguments.all("designation")]
-        kept = [each for each in concept.designations if not wanted or each.language in wanted]
-        if kept:
-            found["designation"] = published.designations(kept)
-    return found
+def _contained(call: Call, page: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    tongue, on = language(call), day(call)
+    with_designations = bool(call.arguments.one("includeDesignations"))
+    wanted = [each.rpartition("|")[2] for each in call.arguments.all("designation")]
+    for entry in page:
+        concept = entry.concept
+        found: dict[str, Any] = {"system": entry.system} if entry.system else {}
+        found |= {"code": concept.code, "display": concept.named(tongue)}
+        if concept.abstract:
+            found["abstract"] = True
+        if not concept.is_active(on):
+            found["inactive"] = True
+        if with_designations:
+            kept = [each for each in concept.designations if not wanted or each.language in wanted]
+            if kept:
+                found["designation"] = published.designations(kept)
+        yield found
