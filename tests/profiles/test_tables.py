@@ -5,17 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.profiles.cases import DATA
-from tests.profiles.conftest import package_path
 from tools.definitions.__main__ import outdated
+from tools.definitions.package import Package
 from tools.profiles.__main__ import generate
 
 
-def test_committed_tables_are_up_to_date() -> None:
-    path = package_path()
-    if path is None or not any((DATA / "us-core").glob("*.tgz")):
-        pytest.skip("no definitions package, or no packages of US Core")
-    files = generate(path, DATA / "us-core")
+def test_committed_tables_are_up_to_date(package: Package) -> None:
+    if not any((DATA / "us-core").glob("*.tgz")):
+        pytest.skip("../shared/data/us-core is not at hand")
+    files = generate(package, DATA / "us-core")
     assert outdated(files) == []
-    assert {p for p in files if p.parent.name == "profiles"} == set(
-        Path("fhir_server/operations/data/profiles").iterdir()
-    )
+    published = {path for path in files if path.parent.name == "profiles"}
+    assert published == set(Path("fhir_server/operations/data/profiles").iterdir())

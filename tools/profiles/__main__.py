@@ -9,16 +9,16 @@ import json
 from pathlib import Path
 
 from tools.definitions.__main__ import outdated
-from tools.definitions.package import find, load
+from tools.definitions.package import Package, find, load
 from tools.profiles import guides
 from tools.profiles.packages import Sources
 
 MANIFEST = guides.TABLES / "manifest.json"
 
 
-def generate(r4: Path, folder: Path) -> dict[Path, bytes]:
+def generate(r4: Package, folder: Path) -> dict[Path, bytes]:
     """Every committed file, with the manifest that names the packages and their SHA-256."""
-    sources = Sources(load(r4), folder)
+    sources = Sources(r4, folder)
     made = guides.generate(sources)
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.tgz"))}
     about = {
@@ -41,7 +41,7 @@ def main() -> int:
     r4 = arguments.definitions or find()
     if r4 is None or not any(arguments.packages.glob("*.tgz")):
         parser.error("run python -m tools.definitions once, and put US Core 6.1.0 and 8.0.0 (.tgz) into --packages")
-    files = generate(r4, arguments.packages)
+    files = generate(load(r4), arguments.packages)
     stale = outdated(files)
     verb = "outdated" if arguments.check else "written"
     for path in stale:
