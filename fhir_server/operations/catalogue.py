@@ -64,6 +64,7 @@ OPERATIONS = (
         frozenset(),
         affects_state=False,
         handler=health_cards_verify.verify,
+        needs=(),
         only_post=True,
     ),
     Operation(
@@ -145,6 +146,7 @@ OPERATIONS = (
         frozenset(),
         affects_state=False,
         handler=immds.handed_in,
+        needs=(),
         only_post=True,
         any_spelling=True,
     ),
@@ -155,6 +157,8 @@ OPERATIONS = (
         frozenset({"Patient"}),
         affects_state=False,
         handler=immds.on_record,
+        needs=_CARD,
+        roles=_PEOPLE,
         any_spelling=True,
     ),
     Operation(

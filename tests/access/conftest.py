@@ -58,6 +58,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     try:
         async with app.router.lifespan_context(app):
             context: Context = app.state.context
+            context.card_keys.generate(context.clock() // 1_000_000)
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=BASE + "/") as http:
                 house = House(app, context, http)

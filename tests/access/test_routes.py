@@ -18,7 +18,7 @@ PUBLIC = {
 }
 """What anybody may ask: descriptions, health, the page that verifies cards; cards and links by a secret address."""
 
-OF_THEIR_OWN = ("/oauth/", "/account/", "/portal/", "/shc/")
+OF_THEIR_OWN = ("/oauth/", "/account/", "/portal/", "/shc/", "/me")
 """Where the authorization server and the portal look at secrets and sessions themselves; the keys of cards."""
 
 

@@ -6,7 +6,7 @@ from fhir_server.caller import Caller
 
 Resource = dict[str, Any]
 
-BASE = "http://access.example/fhir"
+BASE = "https://access.example/fhir"
 
 STEWARD = Caller("steward", frozenset({"registry"}), "registry", ("system/*.cruds",))
 
