@@ -30,6 +30,7 @@ async def token(authority: Authority, form: Mapping[str, str], authorization: st
             raise InvalidRequestError("Missing 'grant_type' in request.")
         if form["grant_type"] not in GRANT_TYPES:
             return Answer(400, {"error": "unsupported_grant_type", "error_description": "See the server's metadata."})
+        form = await _named(authority, form, authorization)
         client = await authenticate(authority, form, authorization)
         for _ in range(_TRIES):
             answer = await _attempt(authority, client, form, authorization)
@@ -38,6 +39,19 @@ async def token(authority: Authority, form: Mapping[str, str], authorization: st
         raise InvalidGrantError(_ONCE)
     except OAuth2Error as error:
         return answer_of(*error())
+
+
+async def _named(authority: Authority, form: Mapping[str, str], authorization: str | None) -> Mapping[str, str]:
+    """The form, with the `client_id` that public apps may leave out when they refresh (SMART's own client does): a
+    refresh token names its client. Whoever has to prove who they are still has to."""
+    if (
+        form["grant_type"] != "refresh_token"
+        or authorization is not None
+        or {"client_id", "client_assertion"} & set(form)
+    ):
+        return form
+    grant = await authority.grants.find(tokens.grant_of(form.get("refresh_token", "")))
+    return form if grant is None else {**form, "client_id": grant.caller.client}
 
 
 async def authenticate(authority: Authority, form: Mapping[str, str], authorization: str | None) -> RegisteredClient:

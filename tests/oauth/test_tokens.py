@@ -62,6 +62,9 @@ async def test_refresh_rotates(house: House, given: dict[str, Any]) -> None:
         assert whole["scope"] == given["scope"], "fewer scopes once are not fewer for ever"
         wider = await refresh(http, whole["refresh_token"], scope="user/*.cruds")
         assert wider.json()["error"] == "invalid_scope"
+        unnamed = await refresh(http, whole["refresh_token"], client_id="")
+        assert unnamed.status_code == 200, "a refresh token names its client"
+        assert (await refresh(http, "x.y", client_id="")).json()["error"] == "invalid_client"
     assert await status(house, whole["access_token"]) == 200
 
 
