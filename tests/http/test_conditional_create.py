@@ -58,3 +58,17 @@ async def test_ways_to_write_it(client: httpx.AsyncClient, condition: str) -> No
         assert refused(answer, 400)
     else:
         assert (answer.status_code, answer.json()["id"]) == (200, "conditional-5")
+
+
+async def test_a_condition_may_follow_references(client: httpx.AsyncClient) -> None:
+    clinic = {"resourceType": "Organization", "id": "conditional-6", "name": "Conditional clinic"}
+    await put(client, clinic)
+    body = patient("x", managingOrganization={"reference": "Organization/conditional-6"})
+    condition = {**JSON, "if-none-exist": "organization.name=conditional clinic"}
+    first, second = [await client.post("Patient", json=body, headers=condition) for _ in range(2)]
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json()["id"] == first.json()["id"]
+    entry = {"request": {"method": "POST", "url": "Patient", "ifNoneExist": condition["if-none-exist"]}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [{**entry, "resource": body}]}
+    [again] = (await client.post("", json=bundle, headers=JSON)).json()["entry"]
+    assert (again["response"]["status"], again["resource"]["id"]) == ("200 OK", first.json()["id"])

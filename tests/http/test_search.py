@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
+from fhir_server.fhir import xml
 from tests.conftest import Server
 from tests.http.answers import everything, found, link, pages, patient, put, refused
 from tests.http.conftest import CASES
@@ -82,6 +83,17 @@ async def test_lenient_handling_names_what_it_ignored(client: httpx.AsyncClient,
     for handling in ("handling=strict", "handling=nonsense", "return=minimal"):
         strict = await client.get("Patient?shoe-size=43", headers={"prefer": handling})
         assert refused(strict, 400) == ("not-found", "unknown-parameter", ("shoe-size",))
+
+
+async def test_the_form_may_name_the_format(client: httpx.AsyncClient, world: str) -> None:
+    form = {"_tag": world, "_count": "1", "_format": "xml", "_pretty": "true"}
+    answer = await client.post("Patient/_search", data=form)
+    assert answer.headers["content-type"] == "application/fhir+xml; charset=utf-8"
+    bundle = json.loads(xml.from_xml(answer.content))
+    following = link(bundle, "next") or ""
+    assert "_format=xml&_pretty=true" in following
+    assert (await client.get(following)).headers["content-type"] == "application/fhir+xml; charset=utf-8"
+    assert refused(await client.post("Patient/_search", data={"_format": "pdf"}), 406).expression == ("_format",)
 
 
 async def test_search_by_post_joins_both_kinds_of_parameters(client: httpx.AsyncClient, world: str) -> None:

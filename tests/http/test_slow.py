@@ -56,6 +56,18 @@ async def test_a_head_that_is_too_long_is_told_so(server: Server) -> None:
     writer.close()
 
 
+async def test_a_body_in_one_piece_with_its_head_is_none(server: Server) -> None:
+    reader, writer = await connected(server)
+    body = b'{"resourceType":"Patient","gender":"male"' + b" " * 200_000 + b"}"
+    head = "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n"
+    for _ in range(2):
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert answer.startswith(b"HTTP/1.1 201 ")
+        await reader.readexactly(int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+    writer.close()
+
+
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server in this process that waits for a head only a moment."""
