@@ -25,6 +25,7 @@ from fhir_server.store.driver import Document
 from fhir_server.store.failures import contended
 from fhir_server.store.generations import ROWS_AT_ONCE, Generations
 from fhir_server.store.records import Committed, Create, Delete, Member, MemberPage, Once, Stored, Update, Write
+from fhir_server.store.versions import beyond
 
 ATTEMPTS = 20
 """Times an addition starts again after others changed the Group."""
@@ -170,8 +171,7 @@ class Members:
         listed = self._patients(members)
         ties = await relations.load(self.database, None, listed, 0)
         if any(not ties.is_tied(patient, predicate.organization) for patient in listed):
-            text = "You may not store this Group: it names somebody beyond your access."
-            raise refuse(403, "forbidden", "beyond-access", text, "Group.member")
+            raise beyond("Group")
 
     def _patients(self, members: Iterable[Member]) -> list[str]:
         found = (references.local(member.reference, self.base) for member in members)

@@ -258,8 +258,7 @@ class Versions:
         with whom they have nothing to do: into another's compartment."""
         allowed = _holds(to(self.predicate, verb)(write.type), write.id, write.entries, self.updated)
         if not allowed or self._strangers(write, before):
-            text = f"You may not store this {write.type}: it would belong to somebody beyond your access."
-            raise refuse(403, "forbidden", "beyond-access", text, write.type)
+            raise beyond(write.type)
 
     def _strangers(self, write: Create | Update, before: Sequence[str]) -> set[str]:
         """Those whom the resource is newly about, and the caller has nothing to do with."""
@@ -291,6 +290,12 @@ def _concerned(resource_type: str, now: Iterable[str], before: Iterable[str]) ->
     if resource_type != "Group":
         return now or before
     return sorted(set(now) - set(before))
+
+
+def beyond(resource_type: str) -> FhirError:
+    """403: what would be stored is out of the caller's reach."""
+    text = f"You may not store this {resource_type}: it would belong to somebody beyond your access."
+    return refuse(403, "forbidden", "beyond-access", text, resource_type)
 
 
 def _holds(condition: Condition, id: str, entries: Entries, updated: int) -> bool:
