@@ -180,6 +180,10 @@ class _Walk:
             profile, checked = next(
                 ((p, c) for p in others if not _severe(c := self.check(p, value, self.world))), (profile, checked)
             )
+        if profile.is_modifier != (step.name == "modifierExtension"):
+            kind = "modifierExtension" if profile.is_modifier else "extension"
+            text = f"The extension {url} is to be written as {kind}, as its definition says."
+            found = joined(found, [Problem("", "extension", "extension-not-allowed-here", text)])
         if not _allowed(profile, trail):
             places = ", ".join(text for _, text in profile.context)
             text = f"The extension {url} does not belong here; it may stand in {places}."

@@ -128,6 +128,7 @@ class Profile:
         self.base: str = table["base"]
         self.guide = guide
         self.context: tuple[tuple[str, str], ...] = tuple((kind, text) for kind, text in table.get("context", ()))
+        self.is_modifier: bool = table.get("modifier", False)
         self._row: Table = table["rules"]
 
     @cached_property

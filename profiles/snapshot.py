@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/profiling.html#snapshot
 
 A table is a JSON object, so that it can be committed and stored:
 
-    profile    = {"url", "version", "name", "title", "type", "base", "context"?, "rules": rule}
+    profile    = {"url", "version", "name", "title", "type", "base", "context"?, "modifier"?, "rules": rule}
     rule       = {"name", "like"?, "min"?, "max"?, "types"?, "profiles"?, "targets"?, "fixed"?, "pattern"?, "binding"?,
                   "must"?, "constraints"?, "slicing"?, "slices"?, "children"?}
     binding    = [strength, canonical];   constraint = [key, severity, expression, human]
@@ -54,6 +54,8 @@ def table(definition: Mapping[str, Any]) -> Table:
         "rules": _tree(url, listed).rule(str(type_name)),
     }
     if type_name == "Extension":
+        if listed[0].get("isModifier") is True:
+            made["modifier"] = True
         made["context"] = [[str(c.get("type")), str(c.get("expression"))] for c in definition.get("context", ())]
     return made
 
