@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
-from fhir_server.caller import Caller, Predicate
+from fhir_server.caller import Caller, Predicate, reaches
 from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.fhir.condition import SEPARATOR, Keys
@@ -53,16 +53,18 @@ async def _round(
     found = await context.store.read_many(caller, predicate, sorted(wanted)) if wanted else []
     for include in includes:
         if include.reverse:
-            for source in _sources(include, rows):
+            for source in _sources(include, rows, predicate):
                 found += await _referring(context, caller, predicate, replace(include, source=source), rows)
     return found
 
 
-def _sources(include: Include, rows: Sequence[Stored]) -> Iterable[str]:
-    """The types whose resources may refer to the rows: the one asked for, for `*` all that have a way to."""
+def _sources(include: Include, rows: Sequence[Stored], predicate: Predicate) -> Iterable[str]:
+    """The types whose resources may refer to the rows: the one asked for, for `*` all that have a way to and that the
+    caller may search."""
     if include.source != "*":
         return (include.source,)
-    return sorted({source for kind in {row.type for row in rows} for source in referring(kind)})
+    sources = {source for kind in {row.type for row in rows} for source in referring(kind)}
+    return sorted(source for source in sources if reaches(predicate, "s", source))
 
 
 @cache

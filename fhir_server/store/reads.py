@@ -43,7 +43,7 @@ async def vread(database: Database, visible: Condition, resource_type: str, id: 
         raise refuse(404, "not-found", "unknown-version", text)
     if document["raw"] is None:
         raise gone(resource_type, id)
-    return stored(resource_type, document)
+    return stored(resource_type, {**document, "rid": id})
 
 
 async def read_many(

@@ -34,6 +34,9 @@ async def test_a_create_is_answered_alike_and_done_once(client: httpx.AsyncClien
     await put(client, patient(id, active=True))
     late = await client.post("Patient", json=body, headers=keyed("create-1"))
     assert (late.status_code, late.content) == (201, first.content), "the reply is that of then"
+    assert [late.headers[name] for name in ("location", "etag")] == [
+        first.headers[name] for name in ("location", "etag")
+    ]
     other = await client.post("Patient", json={**body, "active": True}, headers=keyed("create-1"))
     assert refused(other, 422) == ("business-rule", "idempotency-key-reused", ("Idempotency-Key",))
     elsewhere = await client.post("Group", json=body, headers=keyed("create-1"))
