@@ -58,7 +58,13 @@ def _password_page(
     return with_form(
         context,
         request,
-        lambda proof: page("password", language, status, problem=problem, form_token=proof, done=done),
+        lambda proof: page(
+            *("password", language, status),
+            problem=problem,
+            form_token=proof,
+            origin=context.settings.origin,
+            done=done,
+        ),
     )
 
 
@@ -81,6 +87,7 @@ async def _recover(context: Context, request: Request, session: Session, form: d
             *("recovery", language, 200),
             **shown,
             form_token=proof,
+            origin=context.settings.origin,
             search=True,
             searched=decision == "find",
             find=form.get("find", ""),

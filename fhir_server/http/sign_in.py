@@ -49,7 +49,7 @@ def sign_in_routes(context: Callable[[], Context]) -> list[BaseRoute]:
         form = dict(await posted_by_page(context(), request))
         origin = context().settings.origin
         await sessions.end(context().authority, cookies.read(request.cookies, cookies.SESSION, origin))
-        response = _again(of_bytes(form.get("request", "").encode()))
+        response = _again(origin, of_bytes(form.get("request", "").encode()))
         cookies.take(response, cookies.SESSION, origin)
         return response
 
@@ -133,6 +133,7 @@ def login_page(
             app=asked.client.name if asked is not None else "",
             problem=problem,
             form_token=proof,
+            origin=context.settings.origin,
             request=urlencode(pairs),
         ),
     )
@@ -146,16 +147,17 @@ async def _login(context: Context, request: Request, pairs: Pairs, form: dict[st
         return login_page(context, request, pairs, asked, "login.wrong", 401)
     origin = context.settings.origin
     # Whoever knew the cookies from before the login knows neither afterwards.
-    response = with_form(context, request, lambda proof: _again(pairs), fresh=True)
+    response = with_form(context, request, lambda proof: _again(origin, pairs), fresh=True)
     cookie = await sessions.begin(context.authority, user)
     cookies.give(response, cookies.SESSION, cookie, origin, context.authority.lifetimes.session)
     return response
 
 
-def _again(pairs: Pairs) -> Response:
+def _again(origin: str, pairs: Pairs) -> Response:
     """Back to the beginning, without asking for a login once more; to the account page where no app has asked."""
     left = [(name, value) for name, value in pairs if name not in _ONCE]
-    return RedirectResponse(f"/oauth/authorize?{urlencode(left)}" if left else "/account/recovery", 303, _NO_STORE)
+    place = f"/oauth/authorize?{urlencode(left)}" if left else "/account/recovery"
+    return RedirectResponse(origin + place, 303, _NO_STORE)
 
 
 async def _consent(
@@ -193,6 +195,7 @@ async def _consent(
             where=urlsplit(asked.redirect_uri).netloc or asked.client.name,
             problem="consent.no-patient" if decision == "allow" else "",
             form_token=proof,
+            origin=context.settings.origin,
             request=urlencode(pairs),
             search=searches,
             searched=decision == "find",

@@ -1,6 +1,6 @@
 """The application in this process on a real database, with apps, systems and people registered as an operator would."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from joserfc.jwk import ECKey, RSAKey
 
 from fhir_server import administering
-from fhir_server.access import clients, users
+from fhir_server.access import clients, passwords, users
 from fhir_server.app import create_app
 from fhir_server.context import Context, Settings
 from fhir_server.store.embedded import EmbeddedDatabase
@@ -101,6 +102,15 @@ class House:
     def browser(self) -> Browser:
         """A browser nobody has logged in with."""
         return Browser(self.http(), PASSWORD)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Passwords that cost next to nothing: dozens are looked at here. What they cost otherwise has its own test."""
+    costly = passwords._hasher
+    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    yield
+    passwords._hasher = costly
 
 
 @pytest.fixture(scope="session")

@@ -176,7 +176,7 @@ async def test_prompts(house: House) -> None:
     assert "consent" in forms(await browser.open(asking(BASE)))
     page = await browser.open(asking(BASE))
     out = await browser.post(forms(page)["logout"], {})
-    assert (out.status_code, out.headers["location"].split("?")[0]) == (303, "/oauth/authorize")
+    assert (out.status_code, out.headers["location"].split("?")[0]) == (303, "https://fhir.example/oauth/authorize")
     assert "login" in forms(await browser.http.get(out.headers["location"]))
 
 

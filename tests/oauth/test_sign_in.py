@@ -93,6 +93,11 @@ async def test_nobody_learns_who_is_known(house: House) -> None:
     assert seen[:6] == seen[6:]
 
 
+def test_what_a_password_costs_others() -> None:
+    kept = passwords._NOBODY
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
 async def test_it_takes_as_long_where_there_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     worked: list[str] = []
 
