@@ -32,7 +32,7 @@ async def test_a_commit_is_done_once(store: Store) -> None:
 
 async def test_all_that_a_commit_can_come_to(one: Store) -> None:
     await one.commit(*ANYBODY, [create("a", patient(1)), create("b", patient(2)), create("c", patient(3))])
-    writes = [
+    writes: list[Write] = [
         update("a", patient(1)),
         Delete("Patient", "b"),
         Delete("Patient", "z"),
