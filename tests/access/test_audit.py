@@ -20,6 +20,9 @@ from tests.access.conftest import House
 from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id
 from tests.access.world import STEWARD, about
 
+DAY = 86_400_000_000
+"""Microseconds."""
+
 BEN = replace(ANN, subject="u-ben", patients=frozenset({"ben"}), patient="ben")
 
 
@@ -171,21 +174,18 @@ async def test_provenance_of_several_patients_tells_none_of_another(house: House
 
 async def test_the_log_is_sealed_and_a_change_is_found(house: House) -> None:
     store = house.context.store
-    day = 86_400_000_000
-    start = 20_000 * day
+    today = house.context.clock() // DAY
+    days = [json.instant((today - ago) * DAY)[:10] for ago in (5, 4, 3, 2)]
     for number in range(5):
-        moment = start + number // 2 * day
-        raw = json.dump({"resourceType": "AuditEvent", "id": f"old{number}"})
-        await store.trail.append([(f"old{number}", raw, Entries())], moment)
+        event = (f"old{number}", json.dump({"resourceType": "AuditEvent", "id": f"old{number}"}), Entries())
+        await store.trail.append([event], (today - 5 + number // 2) * DAY)
     sealed = await store.seal_log()
-    assert [(seal.day, seal.events) for seal in sealed[:4]] == [
-        ("2024-10-04", 2), ("2024-10-05", 2), ("2024-10-06", 1), ("2024-10-07", 0),
-    ]  # fmt: skip
+    assert [(seal.day, seal.events) for seal in sealed[:4]] == list(zip(days, (2, 2, 1, 0), strict=True))
     assert sealed[1].before == sealed[0].digest
     assert await store.seal_log() == []
     assert await store.seals.broken() is None
     log = store.database.collection("AuditEvent")
     await log.update_one({"_id": "old2"}, {"$set": {"raw": b"{}"}})
-    assert await store.seals.broken() == "2024-10-05"
+    assert await store.seals.broken() == days[1]
     await log.delete_one({"_id": "old0"})
-    assert await store.seals.broken() == "2024-10-04"
+    assert await store.seals.broken() == days[0]
