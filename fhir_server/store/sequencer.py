@@ -146,7 +146,7 @@ class Sequencer:
             row["_id"] = number + offset
         bulk = Bulk(self.database)
         held = {"_id": lease["_id"], "holder": self._name, "n": lease["n"]}
-        bulk.replace("leases", held, {**lease, "n": number + len(rows), "at": at})
+        bulk.change("leases", held, {"n": number + len(rows), "at": at})
         bulk.insert("feed", rows)
         for commit in commits:
             bulk.delete("outbox", {"_id": commit["_id"]})
