@@ -22,8 +22,8 @@ from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE
 from fhir_server.store.reads import absent, gone
 from fhir_server.store.records import ANY_VERSION, Committed, Create, Delete, Method, Stored, Update, Write
-from fhir_server.store.relations import TIED, Ties
 from fhir_server.store.schema import history_of
+from fhir_server.store.ties import TIED, Ties
 
 LARGEST = 8_000_000
 """Bytes of one resource; what is larger does not belong into a document."""
