@@ -45,6 +45,7 @@ from fhir_server.http.routes import fhir_routes
 from fhir_server.http.sign_in import sign_in_routes
 from fhir_server.http.smart_configuration import discovery_routes
 from fhir_server.jobs.forgetting import forgetting
+from fhir_server.jobs.reminders.daily import Daily
 from fhir_server.jobs.runner import Runner
 from fhir_server.jobs.upkeep import Upkeep
 from fhir_server.operations import shipped
@@ -124,6 +125,7 @@ def _authority(
             settings.wrong_logins,
             wrong_logins_overall=settings.wrong_logins_overall,
             token_requests=settings.token_requests,
+            registrations=settings.registrations,
         ),
     )
 
@@ -199,9 +201,12 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
         upkeep.start()
         forgets = forgetting(context)
         forgets.start()
+        reminders = Daily(context)
+        reminders.start()
         try:
             yield
         finally:
+            await reminders.close()
             await forgets.close()
             await upkeep.close()
             await runner.close()

@@ -1,7 +1,8 @@
-"""The command `fhir-server`: serve, demo, import, reindex, keys, clients, users, verify, load-ig, doctor."""
+"""The command `fhir-server`: serve, demo, import, reindex, remind, keys, clients, users, verify, load-ig, doctor."""
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,11 +16,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fhir_server import access_commands, checkup, demo, keys, loading, loading_ig, reindexing, serve, verifying
+from fhir_server import (
+    access_commands,
+    checkup,
+    demo,
+    keys,
+    loading,
+    loading_ig,
+    reindexing,
+    reminding,
+    serve,
+    verifying,
+)
 from fhir_server.context import Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import PackageError
+from fhir_server.jobs.reminders.post import UnavailableError
 from fhir_server.signing_in import SignInError, SystemAuth
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
@@ -180,6 +193,45 @@ def reindex_command(
         out.print("Done. Every resource can be found by every search parameter.")
     else:
         _fail(f"Not complete: {', '.join(left)}. The log says which resources could not be indexed.")
+
+
+@app.command("remind")
+def remind_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be sent.")] = False,
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day whose reminders are meant. [default: today, there]"),
+    ] = None,
+    data: DataFolder = Path("data"),
+) -> None:
+    """Send the reminders of a day by e-mail now, each once; a server with an SMTP host does so every day by itself.
+
+    It works beside a running server or without one, and may be stopped, killed and repeated at any time.
+    """
+    settings = _settings(data=data)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task("Looking" if dry_run else "Sending", total=None)
+
+        def advance(seen: int, total: int) -> None:
+            progress.update(task, completed=seen, total=total)
+
+        wanted = None if day is None else day.date()
+        try:
+            if dry_run:
+                lines = asyncio.run(reminding.preview(settings, wanted, advance))
+            else:
+                counts = asyncio.run(reminding.send(settings, wanted, advance))
+        except (EmbeddedError, SchemaError, FhirError, CardError, UnavailableError, OSError, ValueError) as error:
+            _fail(str(error))
+    if dry_run:
+        table = Table("Person", "Occasion", "Language", "To", "")
+        for line in lines:
+            table.add_row(line.patient, line.occasion, line.language, escape(line.address), line.standing)
+        out.print(table)
+        out.print(f"{sum(not line.standing for line in lines):,} to send", highlight=False)
+        return
+    out.print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())) or "Nothing is due.")
 
 
 @app.command("verify")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_server.access.authority import Authority
@@ -110,6 +110,7 @@ class Settings(BaseSettings):
         100, gt=0, description="Wrong logins of all accounts in a minute after which all have to wait."
     )
     token_requests: int = Field(10, gt=0, description="Requests to the token endpoint in a second, for each client.")
+    registrations: int = Field(60, gt=0, description="Registrations in the portal in an hour, from each address.")
     outbound_hosts: tuple[str, ...] = Field(
         (), description="Hosts that this server may ask over https, for keys of clients and providers; JSON list."
     )
@@ -139,6 +140,20 @@ class Settings(BaseSettings):
         description="Whether verifying asks a trusted issuer among outbound_hosts for its keys and revocations of now.",
     )
     historical_on_cards: bool = Field(False, description="Whether reported doses (primarySource false) go on cards.")
+
+    smtp_host: str = Field("", description="SMTP server that takes reminders by e-mail; without one none are sent.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection is secured: starttls, tls from the first byte, or none."
+    )
+    smtp_user: str = Field("", description="User to log in as, if the SMTP server asks for that.")
+    smtp_password: Path | None = Field(None, description="File with that user's password (its first line).")
+    smtp_from: str = Field(
+        "", pattern=r"^([^\s@<>]+@[^\s@<>]+)?$", description="Address that reminders come from; bounces go there."
+    )
+    remind_hour: int = Field(
+        9, ge=0, le=23, description="Hour of the day in the jurisdiction's time zone from which reminders are sent."
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -174,6 +189,12 @@ class Settings(BaseSettings):
         if contrast_with_white(value) < READABLE:
             raise ValueError(f"white letters cannot be read on {value} (WCAG 2.2 asks for a contrast of {READABLE})")
         return value
+
+    @model_validator(mode="after")
+    def _smtp_sender(self) -> Self:
+        if self.smtp_host and not self.smtp_from:
+            raise ValueError("smtp_host needs smtp_from, the address that reminders come from")
+        return self
 
     @property
     def audited(self) -> bool:

@@ -18,8 +18,9 @@ from babel.messages.pofile import write_po
 from fhir_server import languages
 
 ROOT = Path(__file__).parents[1] / "fhir_server"
-_METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext:babel_extract")]
-_OPTIONS = {"**/templates/**.html": {"trimmed": "true", "encoding": "utf-8", "newstyle_gettext": "true"}}
+_TEMPLATES = ("**/templates/**.html", "**/templates/**.txt")
+_METHODS = [("**.py", "python"), *((each, "jinja2.ext:babel_extract") for each in _TEMPLATES)]
+_OPTIONS = {each: {"trimmed": "true", "encoding": "utf-8", "newstyle_gettext": "true"} for each in _TEMPLATES}
 
 
 def said() -> Catalog:

@@ -28,5 +28,5 @@ def passphrase(path: Path) -> bytes:
         raise PermissionError(f"{path} must not be accessible to others (its mode is {mode:o}); run: chmod go= {path}")
     line = path.read_bytes().partition(b"\n")[0].rstrip(b"\r")
     if not line:
-        raise ValueError(f"{path} begins with an empty line; the passphrase of the card keys belongs there")
+        raise ValueError(f"{path} begins with an empty line; the passphrase belongs there")
     return line

@@ -14,9 +14,9 @@ from fhir_server.domain.eligibility import Decision
 from fhir_server.domain.facts import Facts, Source
 from fhir_server.domain.phases import Group
 
-Occasion = Literal["dose-due", "dose-overdue", "newly-eligible"]
+Occasion = Literal["dose-due", "dose-overdue", "newly-eligible", "welcome"]
 """The next dose of a vaccination that was begun is recommended from today; it is overdue from today; a phase opened, or
-a birthday came, and the person may come now."""
+a birthday came, and the person may come now; the person has registered."""
 
 Channel = Literal["email", "call-list"]
 """A message to the person, or an entry in the list of those whom their provider calls."""
@@ -53,9 +53,7 @@ class Reminder:
 def due(facts: Facts, contact: Contact, before: Decision, now: Decision, day: date) -> Reminder | None:
     """The reminder due on that day, or None. `before` and `now` are the combined decisions for the day before and for
     the day itself, of the same facts."""
-    if facts.declined is not None or facts.deceased is not None or contact.refused is not None:
-        return None
-    if now.status in ("complete", "opted-out"):
+    if stopped(facts, contact) or now.status in ("complete", "opted-out"):
         return None
     channel = _channel(contact)
     occasion = _occasion(facts, before, now, day)
@@ -66,6 +64,18 @@ def due(facts: Facts, contact: Contact, before: Decision, now: Decision, day: da
         return Reminder(occasion, day, contact.language, channel, address, group=now.group)
     number = None if now.next_dose is None else now.next_dose.number
     return Reminder(occasion, day, contact.language, channel, address, number)
+
+
+def welcome(facts: Facts, contact: Contact, day: date) -> Reminder | None:
+    """What tells a person by e-mail that they have registered, or None."""
+    if stopped(facts, contact) or _channel(contact) != "email":
+        return None
+    return Reminder("welcome", day, contact.language, "email", contact.email)
+
+
+def stopped(facts: Facts, contact: Contact) -> bool:
+    """Whether the person is told nothing at all: they declined, want no contact, or have died."""
+    return facts.declined is not None or facts.deceased is not None or contact.refused is not None
 
 
 def _occasion(facts: Facts, before: Decision, now: Decision, day: date) -> Occasion | None:

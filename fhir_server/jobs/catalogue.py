@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from fhir_server.caller import Predicate
 from fhir_server.context import Context
-from fhir_server.operations import who_would_be
+from fhir_server.operations import enrolment, who_would_be
 from fhir_server.operations.rosters import job as roster_upload
 from fhir_server.store.held import Held
 
@@ -21,4 +21,5 @@ by finishing it. FhirError where it cannot be done: 409 and 503 are tried again 
 KINDS: Mapping[str, Handler] = {
     roster_upload.KIND: roster_upload.run,
     who_would_be.KIND: who_would_be.run,
+    enrolment.KIND: enrolment.find_duplicates,
 }

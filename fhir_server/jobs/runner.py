@@ -108,7 +108,7 @@ class Runner:
             raise
         except Exception as error:  # the boundary: a job that fails by a fault of ours must not end the runner
             # A message may quote personal data: only the kind of failure and the places in our code are logged.
-            log.error("%s in a job of kind %s\n%s", type(error).__name__, job.kind, _places(error))
+            log.error("%s in a job of kind %s\n%s", type(error).__name__, job.kind, places(error))
             told = refuse(500, "exception", "internal", "The server failed; the failure has been logged.")
             await held.fail(500, json.dump(operation_outcome(told.issues)), keep)
 
@@ -127,7 +127,8 @@ def _pause(tries: int) -> float:
     return min(2.0**tries, LONGEST_PAUSE_SECONDS)
 
 
-def _places(error: BaseException) -> str:
+def places(error: BaseException) -> str:
+    """Where a failure came about, a line for each place, without its message."""
     return "".join(f"  {at.filename}:{at.lineno} {at.name}\n" for at in traceback.extract_tb(error.__traceback__))
 
 

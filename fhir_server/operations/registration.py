@@ -32,7 +32,6 @@ _PROVIDERS = ("Practitioner/", "PractitionerRole/", "Organization/")
 def read(responses: Iterable[Resource], given: Iterable[Resource], base: str, zone: str) -> Iterator[Fact]:
     """The facts in stored `responses` and in those `given` with a request, which are newer than all stored ones. `base`
     is the server's own, under which the questionnaire may be named; `zone` whose calendar days instants fall on."""
-    ours = (vocabulary.REGISTRATION, "Questionnaire/registration", f"{base}/Questionnaire/registration")
     stored = sorted(
         (response for response in responses if response.get("status") in ("completed", "amended")),
         key=_authored,
@@ -41,9 +40,8 @@ def read(responses: Iterable[Resource], given: Iterable[Resource], base: str, zo
     now = [response for response in given if response.get("status") != "entered-in-error"]
     heard: set[Attester] = set()
     for number, response in enumerate([*now, *stored]):
-        questionnaire = response.get("questionnaire", vocabulary.REGISTRATION).partition("|")[0]
         attester = _attester(response)
-        if questionnaire not in ours or (number >= len(now) and attester in heard):
+        if not asked_by(response, base) or (number >= len(now) and attester in heard):
             continue
         heard.add(attester)
         since = sources.day(response.get("authored")) or sources.stored_on(response, zone)
@@ -52,6 +50,12 @@ def read(responses: Iterable[Resource], given: Iterable[Resource], base: str, zo
             value = _value(name, answers)
             if value is not None:
                 yield Fact(name, value, source)
+
+
+def asked_by(response: Resource, base: str) -> bool:
+    """Whether the registration questionnaire asked for these answers, or none is named; `base` is the server's own."""
+    ours = (vocabulary.REGISTRATION, "Questionnaire/registration", f"{base}/Questionnaire/registration")
+    return response.get("questionnaire", vocabulary.REGISTRATION).partition("|")[0] in ours
 
 
 def _attester(response: Resource) -> Attester:

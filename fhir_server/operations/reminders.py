@@ -15,13 +15,14 @@ from fhir_server.context import Context
 from fhir_server.domain import combined, reminders
 from fhir_server.domain.reminders import Reminder
 from fhir_server.domain.sentences import sentence
-from fhir_server.fhir import json
+from fhir_server.fhir import json, references
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions import paging
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import contacts, facts, forecasts, people, policies
+from fhir_server.operations import contacts, facts, forecasts, people, policies, registration
 from fhir_server.operations.policies import Policies
 from fhir_server.operations.registry import Call
+from fhir_server.store.records import Stored
 
 Resource = dict[str, Any]
 Position = tuple[str | int, ...]
@@ -36,6 +37,7 @@ class Due:
     patient: str
     reminder: Reminder
     provider: str | None
+    record: facts.Record
 
 
 async def due(context: Context, caller: Caller, predicate: Predicate, day: date) -> AsyncIterator[Due]:
@@ -53,10 +55,71 @@ async def page(
     context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int
 ) -> tuple[list[Due], Position | None]:
     """What is due for the next `limit` people, and where to go on; None at the end."""
-    eve = day - timedelta(days=1) if day > date.min else day
-    before, now = (eve, await policies.applying(context, eve)), (day, await policies.applying(context, day))
+    before, now = await _policies(context, day)
     records, following = await people.page(context, caller, predicate, after, limit)
     return [each for record in records for each in _of(record, before, now)], following
+
+
+async def of_person(
+    context: Context, caller: Caller, predicate: Predicate, patient: Stored, occasion: str, day: date
+) -> Due | None:
+    """What is due for one person on that day, where it is still that."""
+    record = await people.one(context, caller, predicate, patient)
+    found = [_welcome(record, day)] if occasion == "welcome" else list(_of(record, *await _policies(context, day)))
+    return next((each for each in found if each is not None and each.reminder.occasion == occasion), None)
+
+
+async def welcomes(
+    context: Context, caller: Caller, predicate: Predicate, since: int, until: int
+) -> AsyncIterator[Due]:
+    """For everybody who answered the registration questionnaire for the first time from `since` until before `until`
+    (microseconds since 1970)."""
+    after: Position | None = None
+    while True:
+        found = await context.store.history(
+            caller, predicate, "QuestionnaireResponse", since=since, limit=people.PAGE, after=after
+        )
+        for version in found.rows:
+            if version.created and version.updated < until and version.raw is not None:
+                person = await _registered(context, caller, predicate, json.parse(version.raw), since)
+                if person is not None:
+                    yield person
+        after = found.next
+        if after is None:
+            return
+
+
+def over(each: Due, today: date) -> bool:
+    """Whether what fell due on some day before is over by today: the person has had a dose since, or wants no more."""
+    known = facts.read(each.record, today)
+    contact = contacts.read(each.record, known, today)
+    since = each.reminder.occasion != "welcome" and any(dose.given > each.reminder.day for dose in known.doses)
+    return since or reminders.stopped(known, contact)
+
+
+async def _registered(
+    context: Context, caller: Caller, predicate: Predicate, response: Resource, since: int
+) -> Due | None:
+    base = context.settings.base
+    target = references.local(response.get("subject", {}).get("reference", ""), base)
+    if not registration.asked_by(response, base) or target is None or target.type != "Patient":
+        return None
+    found = await context.store.read_many(caller, predicate, [("Patient", target.id)])
+    if not found:
+        return None
+    record = await people.one(context, caller, predicate, found[0])
+    earlier = [
+        each
+        for each in record.responses
+        if registration.asked_by(each, base) and each["meta"]["lastUpdated"] < json.instant(since)
+    ]
+    return None if earlier else _welcome(record, context.today)
+
+
+async def _policies(context: Context, day: date) -> tuple[tuple[date, Policies], tuple[date, Policies]]:
+    """What applies on the day before and on the day."""
+    eve = day - timedelta(days=1) if day > date.min else day
+    return (eve, await policies.applying(context, eve)), (day, await policies.applying(context, day))
 
 
 async def answer(call: Call) -> Reply:
@@ -83,6 +146,14 @@ async def answer(call: Call) -> Reply:
     return Reply(200, body, headers=(("cache-control", "no-store"),))
 
 
+def _welcome(record: facts.Record, day: date) -> Due | None:
+    known = facts.read(record, day)
+    reminder = reminders.welcome(known, contacts.read(record, known, day), day)
+    if reminder is None or record.patient.get("active") is False:
+        return None
+    return Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
+
+
 def _of(record: facts.Record, before: tuple[date, Policies], now: tuple[date, Policies]) -> Iterator[Due]:
     if record.patient.get("active") is False:
         return
@@ -96,7 +167,7 @@ def _of(record: facts.Record, before: tuple[date, Policies], now: tuple[date, Po
     ]
     reminder = reminders.due(known, contact, decisions[0], decisions[1], day)
     if reminder is not None:
-        yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record))
+        yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
 
 
 def _parameter(each: Due) -> Resource:

@@ -1,0 +1,1 @@
+"""Reminders by e-mail: written, sent once, and recorded as Communications."""
