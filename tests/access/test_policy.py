@@ -41,7 +41,7 @@ async def found(house: House, caller: Caller, path: str) -> set[str]:
         (ANALYST, set()),
         (STEWARD, {"ann", "ben", "cat", "dan", "fay"}),
     ],
-    ids=str,
+    ids=lambda each: each.subject if isinstance(each, Caller) else " ".join(sorted(each)) or "nobody",
 )
 async def test_people(house: House, caller: Caller, people: set[str]) -> None:
     assert await found(house, caller, "Patient?_count=1000") & set(PEOPLE) == people
