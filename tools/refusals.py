@@ -32,6 +32,7 @@ _SILENT = tuple(
         ("fhir_server/http", "card_face portal sign_in"),
         ("fhir_server/operations", "registry"),
         ("fhir_server/domain", "calendar facts"),
+        ("fhir_server/jobs", "reminders"),
         ("fhir_server/fhir", "paths"),
         ("profiles", "package snapshot"),
     )
