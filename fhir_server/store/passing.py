@@ -80,13 +80,6 @@ class Passing:
             found: Document | None = await self.database.collection(PASSING).find_one({"_id": f"{kind}:{key}"})
         return 0 if found is None or found["exp"] <= now else int(found["v"])
 
-    async def uncount(self, kind: str, key: str) -> None:
-        """Take one back that was counted."""
-        async with self.database.writing():
-            await self.database.collection(PASSING).update_one(
-                {"_id": f"{kind}:{key}", "v": {"$gt": 0}}, {"$inc": {"v": -1}}
-            )
-
     async def purge(self, before: int) -> None:
         """Forget what was over before this moment."""
         async with self.database.writing():
