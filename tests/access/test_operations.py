@@ -29,7 +29,7 @@ CARD = "$health-cards-issue?credentialType=Immunization"
         (replace(ANN, scopes=("patient/Patient.rs",)), "GET", f"Patient/ann/{CARD}", 403),
         (replace(ANN, scopes=("patient/Patient.r", "patient/Immunization.rs")), "GET", f"Patient/ann/{CARD}", 200),
         (ANN, "GET", "Patient/ann/$everything", 200),
-        (SOUTH, "GET", "Patient/ann/$everything", 404),
+        (SOUTH, "GET", "Patient/dan/$everything", 404),
         (replace(ANN, scopes=("patient/Immunization.rs",)), "GET", "Patient/ann/$everything", 403),
         (ANN, "POST", "Patient/ann/$health-cards-revoke", 403),
         (ANN, "GET", "Patient/ann/$health-links", 200),

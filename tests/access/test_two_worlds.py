@@ -47,7 +47,6 @@ PATHS = (
     f"Patient/{HIDDEN}/_history/1",
     f"Patient/{HIDDEN}/$everything",
     f"Patient/{HIDDEN}/Immunization",
-    f"Patient/{HIDDEN}/*",
     "Immunization/worlds-dose-1",
     f"Patient/{SEEN}/$everything?_type=Patient,Immunization,Observation",
 )
