@@ -44,11 +44,6 @@ class Passing:
         value: Mapping[str, Any] = found["v"] or {}
         return value
 
-    async def take(self, kind: str, key: str, now: int) -> Mapping[str, Any] | None:
-        """What is kept there, for the one who takes it; nobody finds it again."""
-        value = await self.find(kind, key, now)
-        return value if value is not None and await self.remove(kind, key) else None
-
     async def remove(self, kind: str, key: str) -> bool:
         """Forget it; whether it was there."""
         async with self.database.writing():

@@ -15,8 +15,11 @@ from fhir_server.access import users
 from fhir_server.access.external import External
 from fhir_server.access.key_sets import KeySets
 from fhir_server.access.outbound import Outbound, OutboundError
+from fhir_server.app import create_app
+from fhir_server.context import Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.interactions.security import security
 from tests.oauth.conftest import BASE, EC, RSA, House
 from tests.oauth.systems import signed
 
@@ -133,3 +136,14 @@ async def test_metadata_of_somebody_else(external: External, elsewhere: Elsewher
     with pytest.raises(FhirError) as refused:
         await external.caller(signed(RSA, claims(), "RS256"))
     assert refused.value.status == 503
+
+
+def test_nothing_of_ours_gives_out_tokens_then() -> None:
+    settings = Settings.model_validate({"openid_issuer": ISSUER})
+    paths = {getattr(route, "path", "") for route in create_app(settings, "").router.routes}
+    assert "/fhir/.well-known/smart-configuration" in paths
+    assert not {path for path in paths if path.startswith(("/oauth", "/account"))}
+    said = security(settings)
+    assert said is not None
+    assert "extension" not in said
+    assert security(Settings.model_validate({"dev": True})) is None
