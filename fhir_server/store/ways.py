@@ -25,6 +25,8 @@ ALLOWED = BUDGET * 5 // 4
 """The budget compared with estimated sizes: no search is refused on a type of BUDGET resources."""
 SECONDS = 2.0
 """Seconds a walk may take on a type of more than BUDGET resources."""
+PLACES = 4_000
+"""Places of which a page is cut in memory."""
 FEW = 64
 """Documents up to which all are fetched whole and sifted in memory."""
 WINDOW = 200
@@ -67,7 +69,8 @@ async def gather(database: Database, rows: Rows, chosen: Candidate | None, many:
     selection, order = rows.selection, rows.order
     firsts = chosen.firsts if chosen is not None else ({"h": {"$gte": 0}},)
     if many and plain:
-        fetched = await _fetched(database, rows, await _places(database, rows, firsts))
+        places = await _places(database, rows, firsts)
+        fetched = await _fetched(database, rows, places) if places is not None else None
         return await gather(database, rows, chosen, many, plain=False) if fetched is None else fetched
     rest = remainder(selection.where, chosen)
     tail = order.stages(selection.after, rows.wanted, rows.keep)
@@ -84,13 +87,15 @@ async def gather(database: Database, rows: Rows, chosen: Candidate | None, many:
     return await gather(database, rows, chosen, many=False, plain=False) if fetched is None else fetched
 
 
-async def _places(database: Database, rows: Rows, firsts: Iterable[Match]) -> list[Document]:
-    """The ids of a page with the fields of its order."""
+async def _places(database: Database, rows: Rows, firsts: Iterable[Match]) -> list[Document] | None:
+    """The ids of a page with the fields of its order; None where there are more than there were lately."""
     order, after = rows.order, rows.selection.after
     found: dict[str, Document] = {}
     for first in firsts:
-        for document in await database.find(rows.selection.type, first, order.sources(), ALLOWED, rows.session):
-            found[document["_id"]] = order.placed(document)
+        documents = await database.find(rows.selection.type, first, order.sources(), PLACES + 1, rows.session)
+        if len(documents) > PLACES:
+            return None
+        found.update({document["_id"]: order.placed(document) for document in documents})
     placed = found.values() if after is None else [each for each in found.values() if order.is_behind(each, after)]
     return order.sorted(placed)[: rows.wanted]
 
