@@ -36,8 +36,10 @@ from fhir_server.http.oauth import oauth_routes
 from fhir_server.http.portal.answers import answer_routes
 from fhir_server.http.portal.api import Api
 from fhir_server.http.portal.assets import Assets
+from fhir_server.http.portal.clinic.routes import clinic_routes
 from fhir_server.http.portal.home import home_routes
 from fhir_server.http.portal.me import me_routes
+from fhir_server.http.portal.register import register_routes
 from fhir_server.http.portal.session import Portal
 from fhir_server.http.portal.site import Site
 from fhir_server.http.portal.verify import verify_routes
@@ -237,7 +239,10 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     portal = Portal(context, site, Api(app, settings.base))
     app.router.routes.extend([*site.assets.routes(), *home_routes(portal), *verify_routes(context, site)])
     if not settings.dev and not settings.openid_issuer:
-        app.router.routes.extend([*portal.routes(), *me_routes(portal), *answer_routes(portal)])
+        app.router.routes.extend(
+            [*portal.routes(), *me_routes(portal), *answer_routes(portal), *register_routes(portal)]
+        )
+        app.router.routes.extend(clinic_routes(portal))
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))
     origins = None if settings.dev else partial(_origins, context)
     app.add_middleware(CrossOrigin, origins=origins)

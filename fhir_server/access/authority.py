@@ -27,16 +27,19 @@ class Lifetimes:
     code: int = 60
     launch: int = 300
     recovery: int = 3_600
+    invitation: int = 2_592_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Wrong logins for an account and for all of them, in `login_window` and a minute; token requests a second."""
+    """Wrong logins for an account and for all of them, in `login_window` and a minute; token requests a second;
+    registrations from an address in an hour."""
 
     wrong_logins: int = 5
     login_window: int = 900
     wrong_logins_overall: int = 100
     token_requests: int = 10
+    registrations: int = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ async def _second(authority: Authority, user: User, code: str, now: int) -> bool
     """Whether the second factor is right, where the user has one. Staff without one cannot log in."""
     if not user.totp:
         return not user.roles & users.STAFF
-    step = second_factor.step_of(user.totp, code, now)
+    secret = second_factor.opened(user.totp, authority.secret)
+    step = second_factor.step_of(secret, code, now)
     return step is not None and await authority.users.use_step(user.login, step)
 
 

@@ -8,24 +8,19 @@ setting a password ends what was open: sessions, and what apps were granted.
 
 import secrets
 
-from fhir_server.access import passwords, users
+from fhir_server.access import one_time_codes, passwords, users
 from fhir_server.access.authority import Authority
 from fhir_server.access.logins import too_many
 from fhir_server.store.users import User
 
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""Without those that are read as another."""
-_LENGTH = 12
-_GROUP = 4
-
 
 async def give(authority: Authority, user: User) -> str:
     """A code for this user, shown once; an earlier one no longer works. FhirError 503."""
-    code = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
+    code = one_time_codes.new()
     key, expires = authority.keyed("recovery", user.login), authority.now() + authority.lifetimes.recovery
     await authority.passing.remove("recovery", key)
     await authority.passing.add("recovery", key, expires, {"code": authority.keyed("recovery-code", code)})
-    return "-".join(code[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP))
+    return one_time_codes.shown(code)
 
 
 async def redeem(authority: Authority, login: str, code: str, password: str) -> bool:
@@ -39,7 +34,7 @@ async def redeem(authority: Authority, login: str, code: str, password: str) -> 
     if await authority.passing.count("wrong", f"recovery-{key}", now + limits.login_window, now) > limits.wrong_logins:
         raise too_many(limits.login_window)
     kept = await authority.passing.find("recovery", key, now)
-    given = authority.keyed("recovery-code", "".join(each for each in code.upper() if each.isalnum()))
+    given = authority.keyed("recovery-code", one_time_codes.typed(code))
     user = await authority.users.find(name)
     right = kept is not None and secrets.compare_digest(kept["code"], given)
     if not right or user is None or not user.enabled or not await authority.passing.remove("recovery", key):

@@ -30,10 +30,11 @@ async def queue(
         others = All((write.unless.where, Not(Ids((write.id,)))))
         page = await context.store.search(SERVER, allow_all, Selection(write.type, others, limit=1))
         for row in page.rows:
-            await _tell(context, f"{write.type}/{write.id}", f"{row.type}/{row.id}")
+            await tell(context, f"{write.type}/{write.id}", f"{row.type}/{row.id}")
 
 
-async def _tell(context: Context, made: str, hidden: str) -> None:
+async def tell(context: Context, made: str, hidden: str) -> None:
+    """Leave stewards a Task: what was `made` (`Patient/1`) may be what was there, `hidden` from who made it. Once."""
     id = hashlib.sha256(f"{made}|{hidden}".encode()).hexdigest()[:40]
     task = {
         "resourceType": "Task",

@@ -8,6 +8,8 @@ private; `s` is the opaque subject that tokens and logs name instead.
 
 from dataclasses import dataclass, field
 
+from pymongo.errors import DuplicateKeyError
+
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 
@@ -31,7 +33,7 @@ class User:
     password: str = field(default="", repr=False)
     """argon2id; empty before the first one is set."""
     totp: str = field(default="", repr=False)
-    """Secret of the second factor (base32); empty where there is none."""
+    """Secret of the second factor, sealed; empty where there is none."""
     totp_step: int = 0
     """The last step of the second factor that was used: each counts once."""
     external: str = ""
@@ -66,6 +68,15 @@ class Users:
         async with self.database.reading():
             rows = await self.database.rows(USERS, [{"$sort": {"_id": 1}}, {"$limit": _MOST}])
         return [_user(row) for row in rows]
+
+    async def add(self, user: User) -> bool:
+        """Add a user; False where the login name is taken."""
+        async with self.database.writing():
+            try:
+                await self.database.collection(USERS).insert_one(_document(user))
+            except DuplicateKeyError:
+                return False
+        return True
 
     async def put(self, user: User) -> None:
         """Add a user, or replace what is known under this login name."""

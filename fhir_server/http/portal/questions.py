@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from fhir_server.http.portal.verdicts import N_
+
 _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 _VALUES = {"date": "valueDate", "string": "valueString", "text": "valueString", "boolean": "valueBoolean"}
 _LONGEST = 200
 
 YES, NO = "true", "false"
+
+NOT_GIVEN = N_("This is needed.")
+NO_DATE = N_("This is no day of the calendar. Write it as year-month-day, such as 1980-02-03.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def _problem(field: Field) -> str:
     if not values:
         return "missing" if field.required else ""
     if field.kind == "date":
-        return "" if _is_date(values[0]) else "no-date"
+        return "" if is_date(values[0]) else "no-date"
     if field.kind == "choice" and not set(values) <= {code for code, _ in field.options}:
         return "unknown"
     if field.kind == "boolean" and not set(values) <= {YES, NO}:
@@ -123,7 +128,8 @@ def _problem(field: Field) -> str:
     return "too-long" if any(len(value) > _LONGEST for value in values) else ""
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether this is a day of the calendar as forms send it: YYYY-MM-DD."""
     try:
         return len(text) == len("YYYY-MM-DD") and bool(date.fromisoformat(text))
     except ValueError:

@@ -28,6 +28,8 @@ from smart_health_cards import base64url
 TOKEN, LAUNCH = "portal", "portal-launch"
 """Cookies: the access token, and what a sign-in under way is known again by."""
 _LAUNCH_SECONDS = 600
+_REFUSED = {429: "too-many"}
+"""Pages for refusals by their status; `unavailable` for all others."""
 _NO_STORE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
@@ -84,6 +86,21 @@ class Portal:
                 return self.site.page(request, "refused", error.status, sentences=error.sentences)
             except FhirError as error:
                 return self.site.page(request, "unavailable", error.status)
+
+        return handle
+
+    def anyone(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """A page with forms for people who need not have signed in."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ForeignFormError:
+                return self.site.page(request, "form-refused", 403)
+            except FhirError as error:
+                response = self.site.page(request, _REFUSED.get(error.status, "unavailable"), error.status)
+                response.headers.update(error.headers)
+                return response
 
         return handle
 

@@ -1,0 +1,60 @@
+"""Accounts: how a recipient comes to have one, and changes its password.
+
+https://pages.nist.gov/800-63-4/sp800-63b.html#passwordver
+
+A login name is what its owner wished for and four digits more, always: nobody learns by asking which names are taken.
+"""
+
+import secrets
+from dataclasses import replace
+
+from fhir_server.access import passwords, recovery, users
+from fhir_server.access.authority import Authority
+from fhir_server.access.logins import too_many
+from fhir_server.fhir.outcome import FhirError, Issue
+from fhir_server.store.users import User
+
+_HOUR = 3_600
+
+
+def proposed(wished: str, patient: str) -> User:
+    """A recipient under a name like this one. ValueError where it can be no login name."""
+    user = users.new(wished, ["recipient"], patient)
+    if "@" in user.login or len(user.login) > 40:
+        raise ValueError("a name of up to 40 letters, digits and . _ -")
+    return user
+
+
+async def open_account(authority: Authority, user: User, password: str) -> User:
+    """Keep the user with this password (as `passwords.hashed` has it), under the name they get. FhirError 503."""
+    while True:
+        named = replace(user, login=f"{user.login}-{secrets.randbelow(9_000) + 1_000}", password=password)
+        if await authority.users.add(named):
+            return named
+
+
+async def change_password(authority: Authority, subject: str, current: str, fresh: str) -> bool:
+    """Whether it was changed: not where `current` is wrong. All that was open ends.
+
+    ValueError for a password that cannot be; FhirError 429 after too many wrong ones, 503.
+    """
+    hashed, now, limits = await passwords.hashed(fresh), authority.now(), authority.limits
+    key = f"change-{authority.keyed('login', subject)}"
+    if await authority.passing.count("wrong", key, now + limits.login_window, now) > limits.wrong_logins:
+        raise too_many(limits.login_window)
+    user = await authority.users.by_subject(subject)
+    if user is None or not await passwords.matches(user.password, current):
+        return False
+    await authority.passing.remove("wrong", key)
+    await authority.users.set_password(user.login, hashed)
+    await recovery.end_all(authority, user)
+    return True
+
+
+async def require_slow(authority: Authority, address: str) -> None:
+    """FhirError 429 where too many were registered, or invitations tried, from this address within an hour; 503."""
+    now = authority.now()
+    key = authority.keyed("registrations", address)
+    if await authority.passing.count("asked", key, now + _HOUR, now) > authority.limits.registrations:
+        issue = Issue("throttled", "too-many-registrations", "Too many registrations from this address; wait an hour.")
+        raise FhirError(429, (issue,), {"Retry-After": str(_HOUR)})

@@ -1,0 +1,144 @@
+"""Register: by oneself, or with an invitation; the account, and on to the questions.
+
+https://www.w3.org/TR/WCAG22/#accessible-authentication-minimum
+
+Nothing on these pages tells whether somebody is known: a wrong code, an unknown one and one that is used up are told in
+the same words, and who registers is registered.
+"""
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from fhir_server.access import accounts, passwords, sessions
+from fhir_server.domain.demographics import email, phone
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.http import cookies
+from fhir_server.http.forms import with_form
+from fhir_server.http.portal.questions import NO_DATE, NOT_GIVEN, is_date
+from fhir_server.http.portal.session import TOKEN, Portal
+from fhir_server.http.portal.verdicts import N_
+from fhir_server.operations import enrolment
+from fhir_server.operations.enrolment import Person
+from fhir_server.store.users import User
+
+OPEN, INVITED = "/register", "/register/invitation"
+
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    OPEN: ("given", "family", "birth-date", "email", "phone", "login"),
+    INVITED: ("code", "birth-date", "login"),
+}
+_NEEDED = frozenset({"code", "given", "family", "birth-date", "login"})
+_LONGEST = 200
+_OLDEST = 1900
+_ONCE_SECONDS = 86_400
+
+_WRONG_CODE = N_("This code and date of birth do not go together, or the code was used. Ask for a new invitation.")
+_PROBLEMS: Mapping[str, str] = {
+    "email": N_("This is no e-mail address. Leave it empty if you have none."),
+    "phone": N_("This is no telephone number. Leave it empty if you have none."),
+    "login": N_("Use 2 to 40 letters without accents, digits, and . _ - only."),
+    "password": N_("The password needs 10 to 256 characters, and is not the name you sign in with."),
+}
+
+
+def register_routes(portal: Portal) -> list[BaseRoute]:
+    """`/register` and `/register/invitation` (GET, POST)."""
+
+    async def register(request: Request) -> Response:
+        if request.method == "GET":
+            return _page(portal, request, {}, {})
+        form = await portal.posted(request)
+        typed = {name: form.get(name, "").strip() for name in _FIELDS[request.url.path]}
+        password = form.get("password", "")
+        problems = _problems(portal, typed, password)
+        if problems:
+            return _page(portal, request, typed, problems, 422)
+        authority = portal.context().authority
+        await accounts.require_slow(authority, request.client.host if request.client is not None else "")
+        sent = authority.keyed("registering", form.get("once", ""))
+        if not await authority.passing.add("registering", sent, authority.now() + _ONCE_SECONDS):
+            return portal.site.page(request, "register-again")
+        try:
+            user = await _opened(portal, request, typed, password)
+        except FhirError:
+            # Nothing came of it: the same form may be sent again.
+            with suppress(FhirError):
+                await authority.passing.remove("registering", sent)
+            raise
+        if user is None:
+            return _page(portal, request, typed, {"code": _WRONG_CODE}, 422)
+        return await _done(portal, request, user)
+
+    handle = portal.anyone(register)
+    return [Route(OPEN, handle, methods=["GET", "POST"]), Route(INVITED, handle, methods=["GET", "POST"])]
+
+
+async def _opened(portal: Portal, request: Request, typed: Mapping[str, str], password: str) -> User | None:
+    context = portal.context()
+    if request.url.path == INVITED:
+        return await enrolment.redeem(context, typed["login"], password, typed["code"], typed["birth-date"])
+    person = Person(
+        *(typed["given"], typed["family"], typed["birth-date"]),
+        typed["email"],
+        typed["phone"],
+        portal.site.language(request),
+    )
+    return await enrolment.register(context, typed["login"], password, person)
+
+
+def _problems(portal: Portal, typed: Mapping[str, str], password: str) -> dict[str, str]:
+    found = {name: NOT_GIVEN for name, value in typed.items() if name in _NEEDED and not value}
+    born = typed["birth-date"]
+    if born and not (is_date(born) and date(_OLDEST, 1, 1) <= date.fromisoformat(born) <= portal.context().today):
+        found["birth-date"] = NO_DATE
+    if typed.get("email") and email(typed["email"]) is None:
+        found["email"] = _PROBLEMS["email"]
+    if typed.get("phone") and phone(typed["phone"]) is None:
+        found["phone"] = _PROBLEMS["phone"]
+    if typed["login"]:
+        try:
+            accounts.proposed(typed["login"], "unknown")
+        except ValueError:
+            found["login"] = _PROBLEMS["login"]
+    right = passwords.SHORTEST <= len(password) <= passwords.LONGEST
+    if not right or password.casefold() == typed["login"].casefold():
+        found["password"] = _PROBLEMS["password"]
+    names = (*typed, "password")
+    return {name: found[name] for name in names if name in found}
+
+
+def _page(
+    portal: Portal, request: Request, typed: Mapping[str, str], problems: Mapping[str, str], status: int = 200
+) -> Response:
+    path = request.url.path
+    return portal.form(
+        request,
+        "register",
+        status,
+        invited=path == INVITED,
+        # No account is opened twice by a button that was pressed twice.
+        once=secrets.token_urlsafe(16),
+        typed={name: typed.get(name, "")[:_LONGEST] for name in _FIELDS[path]},
+        problems=problems,
+    )
+
+
+async def _done(portal: Portal, request: Request, user: User) -> Response:
+    """They are signed in, and whoever was with this browser before is not."""
+    authority, origin = portal.context().authority, portal.site.settings.origin
+    response = with_form(
+        portal.context(),
+        request,
+        lambda _: portal.site.page(request, "registered", login=user.login, next="/me/answers"),
+        fresh=True,
+    )
+    cookies.take(response, TOKEN, origin)
+    cookie = await sessions.begin(authority, user)
+    cookies.give(response, cookies.SESSION, cookie, origin, authority.lifetimes.session)
+    return response
