@@ -63,14 +63,16 @@ async def enrol(authority: Authority, user: User, *, second: bool) -> Handed:
         user = replace(user, subject=known.subject)
         await recovery.end_all(authority, user)
     secret = second_factor.new_secret() if second else ""
-    await authority.users.put(replace(user, totp=secret))
+    kept = second_factor.sealed(secret, authority.secret) if second else ""
+    await authority.users.put(replace(user, totp=kept))
     address = second_factor.address(secret, user.login, authority.base) if second else ""
     return Handed(await recovery.give(authority, user), address)
 
 
 async def admit(authority: Authority, user: User, password: str, secret: str = "") -> None:
     """Add a user who has a password and a second factor already: for demonstrations and tests. FhirError 503."""
-    await authority.users.put(replace(user, password=await passwords.hashed(password), totp=secret))
+    kept = second_factor.sealed(secret, authority.secret) if secret else ""
+    await authority.users.put(replace(user, password=await passwords.hashed(password), totp=kept))
 
 
 async def disable_user(authority: Authority, login: str) -> bool:

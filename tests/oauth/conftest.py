@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyotp
 import pytest
 from argon2 import PasswordHasher
 from joserfc.jwk import ECKey, RSAKey
@@ -168,3 +169,11 @@ async def store(house: House, client: str, resources: list[dict[str, Any]]) -> N
                 },
             )
             assert answer.status_code == 201, answer.text
+
+
+async def code_of_nora(house: House) -> str:
+    """The code her authenticator app shows, not used up by another test in the same half minute."""
+    user = await house.context.store.users.find("nora")
+    assert user is not None
+    await house.context.store.users.put(replace(user, totp_step=0))
+    return pyotp.TOTP(TOTP).now()

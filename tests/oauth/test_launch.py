@@ -6,13 +6,12 @@ Standalone and EHR launches as a person and an app go through them, and what the
 import time
 
 import httpx
-import pyotp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.oauth.browser import VERIFIER, asking, forms, redeem, request_in, told
-from tests.oauth.conftest import BASE, EC, SECRET, TOTP, House
+from tests.oauth.conftest import BASE, EC, SECRET, House, code_of_nora
 from tests.oauth.systems import ASSERTION, ask, claims, signed
 
 
@@ -64,7 +63,7 @@ async def test_a_provider_finds_the_patient_and_needs_the_second_factor(house: H
     browser = house.browser()
     page = await browser.open(asking(BASE, scope="launch/patient patient/*.rs user/*.rs"))
     assert (await browser.log_in(page, "nora")).status_code == 401
-    code = pyotp.TOTP(TOTP).now()
+    code = await code_of_nora(house)
     page = await browser.log_in(page, "nora", code)
     assert forms(page)["consent"].radios == []
     found = await browser.post(forms(page)["consent"], {"decision": "find", "find": "whitf ruth"})

@@ -16,7 +16,7 @@ from fhir_server.access import logins, passwords, recovery, second_factor, users
 from fhir_server.access.logins import Given
 from fhir_server.fhir.outcome import FhirError
 from tests.oauth.browser import asking, forms
-from tests.oauth.conftest import BASE, PASSWORD, TOTP, House
+from tests.oauth.conftest import BASE, PASSWORD, TOTP, House, code_of_nora
 
 
 async def test_cookies_are_for_this_host_alone_and_for_no_script(house: House) -> None:
@@ -140,17 +140,23 @@ def test_codes_of_the_second_factor() -> None:
     assert second_factor.step_of(TOTP, "١٢٣٤٥٦", now) is None
 
 
+async def test_secrets_of_the_second_factor_are_sealed(house: House) -> None:
+    user = await house.context.store.users.find("nora")
+    assert user is not None
+    assert TOTP not in user.totp
+    key = house.context.authority.secret
+    assert second_factor.opened(user.totp, key) == TOTP
+    assert second_factor.opened(user.totp, bytes(32)) == ""
+    assert second_factor.step_of("", "000000", 0) is None
+
+
 async def test_a_password_is_recovered_through_the_provider(house: House) -> None:
     await _person(house, "amy")
     patient = house.browser()
     assert "consent" in forms(await patient.log_in(await patient.open(asking(BASE)), "amy"))
     nurse = house.browser()
     page = await nurse.http.get("/account/recovery")
-    await house.context.store.users.use_step("nora", 0)
-    user = await house.context.store.users.find("nora")
-    assert user is not None
-    await house.context.store.users.put(replace(user, totp_step=0))
-    page = await nurse.log_in(page, "nora", pyotp.TOTP(TOTP).now())
+    page = await nurse.log_in(page, "nora", await code_of_nora(house))
     found = await nurse.post(forms(page)["recovery"], {"decision": "find", "find": "Larsen"})
     assert forms(found)["recovery"].radios == [("patient", "amy")]
     given = await nurse.post(forms(found)["recovery"], {"decision": "give", "patient": "amy"})
