@@ -11,7 +11,11 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import FOLDER, Guides, PackageError
 from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
 from fhir_server.store.schema import SchemaError
+from fhir_server.store.seals import Seals
 from profiles.guides import shipped
+
+_SEALS = 7
+"""Days of the access log that are read again."""
 
 _LIBRARIES = ("fastapi", "pydantic", "fhir.resources", "pymongo", "motor", "qrcode", "cryptography", "secantusdb")
 
@@ -56,11 +60,13 @@ async def _database(settings: Settings) -> list[Finding]:
         context = await open_context(settings, uri)
         try:
             facts = await context.store.describe()
+            log = await _access_log(context.store.seals)
         finally:
             await context.store.close()
         keys = [record.kid for record in context.card_keys.records()]
         return [
             *(Finding(name, str(fact)) for name, fact in facts.items()),
+            log,
             Finding("card keys", ", ".join(keys) or "none yet; the first start makes one"),
         ]
     except (EmbeddedError, FhirError, SchemaError, PermissionError, ValueError) as error:
@@ -68,6 +74,16 @@ async def _database(settings: Settings) -> list[Finding]:
     finally:
         if embedded is not None:
             await embedded.stop()
+
+
+async def _access_log(seals: Seals) -> Finding:
+    """Whether the newest days of the access log are what they were when they were sealed."""
+    last, changed = await seals.last(), await seals.broken(_SEALS)
+    if last is None:
+        return Finding("access log", "no day sealed yet")
+    if changed is not None:
+        return Finding("access log", f"{changed} is not what it was when it was sealed", ok=False)
+    return Finding("access log", f"sealed up to {last.day}, {last.digest}")
 
 
 def _access(settings: Settings) -> str:

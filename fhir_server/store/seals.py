@@ -51,7 +51,7 @@ class Seals:
         if not await self._hold():
             return []
         made: list[Seal] = []
-        last = await self._last()
+        last = await self.last()
         day = await self._first_day() if last is None else _next(last.day)
         over = _day_of(self.database.clock() - GRACE_SECONDS * _SECOND)
         while day is not None and day < over:
@@ -66,13 +66,16 @@ class Seals:
             day = _next(day)
         return made
 
-    async def broken(self) -> str | None:
-        """The first day whose seal is not what its events now come to, or that does not follow the seal before."""
-        before = ""
-        async for seal in self._all():
-            if seal.before != before or await self._sealed(seal.day, before) != seal:
+    async def broken(self, newest: int | None = None) -> str | None:
+        """The first day whose seal is not what its events now come to, or that does not follow the seal before; of the
+        `newest` seals only, where a number is given."""
+        seals = [seal async for seal in self._all()]
+        for number, seal in enumerate(seals):
+            before = seals[number - 1].digest if number else ""
+            if seal.before != before:
                 return seal.day
-            before = seal.digest
+            if (newest is None or number >= len(seals) - newest) and await self._sealed(seal.day, before) != seal:
+                return seal.day
         return None
 
     async def _sealed(self, day: str, before: str) -> Seal:
@@ -107,7 +110,8 @@ class Seals:
         rows = await self.database.rows(LOG, pipeline)
         return _day_of(int(rows[0]["lu"])) if rows else None
 
-    async def _last(self) -> Seal | None:
+    async def last(self) -> Seal | None:
+        """The newest seal."""
         newest: list[Match] = [{"$match": {"_id": {"$gte": ""}}}, {"$sort": {"_id": -1}}, {"$limit": 1}]
         rows = await self.database.rows(SEALS, newest)
         return _seal(rows[0]) if rows else None
