@@ -18,7 +18,7 @@ from tests.portal.conftest import Town
 from tests.portal.test_me import send
 from tests.portal.test_verify import told
 
-PASSWORD = "four plain words here"  # noqa: S105 - of people this test makes up
+PASSWORD = "four plain words here"
 ANA = {"given": "Ana", "family": "Nueva", "birth-date": "1980-02-03", "login": "ana", "password": PASSWORD}
 
 
