@@ -6,6 +6,7 @@ https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#he
 import io
 import struct
 import zlib
+from typing import Literal
 
 from smart_health_cards.error import CardError
 
@@ -37,8 +38,8 @@ def is_picture(data: bytes) -> bool:
     return data.startswith(_MAGIC)
 
 
-def read(data: bytes) -> list[str]:
-    """The texts of all QR codes in a PNG or JPEG, maybe none.
+def read(data: bytes, symbology: Literal["QRCode", "DataMatrix"] = "QRCode") -> list[str]:
+    """The texts of all codes of this kind in a PNG or JPEG, maybe none.
 
     CardError `picture-too-large`, `picture-unreadable`, or `picture-reader-missing` when the reader is not installed.
     """
@@ -66,5 +67,5 @@ def read(data: bytes) -> list[str]:
         raise CardError("picture-unreadable", "The picture file is damaged or not a PNG or JPEG.") from None
     return [
         found.text
-        for found in zxingcpp.read_barcodes(grey, formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode]))
+        for found in zxingcpp.read_barcodes(grey, formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat[symbology]]))
     ]

@@ -1,0 +1,101 @@
+"""Find somebody, or register them: with those who may be the same person shown before anybody is doubled.
+
+https://hl7.org/fhir/R4/patient.html#maching
+
+Searches are posted, so that no name stands in an address, a log or the history of a shared browser.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from fhir_server.http.portal.clinic import pages, people, watching
+from fhir_server.http.portal.clinic.dose_form import PROBLEMS, day_of
+from fhir_server.http.portal.clinic.people import Likeness
+from fhir_server.http.portal.session import Portal, Visitor
+
+_FORM = "form"
+"""What a registration is known again by, however often it is sent."""
+_NOBODY_LIKE = "none-of-these"
+
+
+def finding_routes(portal: Portal) -> list[BaseRoute]:
+    """`/clinic` and `/clinic/people` (GET, POST)."""
+
+    async def search(request: Request, visitor: Visitor) -> Response:
+        form = await portal.posted(request) if request.method == "POST" else {}
+        typed = people.typed_of(form)
+        problem, found, alike = "", [], []
+        if request.method == "POST":
+            if not any(typed[name] for name in ("given", "family", "birth", "phone", "identifier")):
+                problem = "nothing-typed"
+            elif typed["birth"] and day_of(typed["birth"]) is None:
+                problem = "no-date"
+            else:
+                found = await people.found(visitor, typed)
+                ids = {each["id"] for each in found}
+                alike = [each for each in await people.alike(visitor, typed) if each.patient["id"] not in ids]
+        here, _ = await pages.place(portal, visitor, request)
+        return portal.form(
+            request,
+            "clinic",
+            422 if problem else 200,
+            typed=typed,
+            problem=problem,
+            searched=request.method == "POST" and not problem,
+            found=[pages.shown(each, visitor.language) for each in found],
+            alike=_shown(alike, visitor.language),
+            place=here,
+            watched=await watching.now(visitor, pages.now(portal)),
+        )
+
+    async def register(request: Request, visitor: Visitor) -> Response:
+        if request.method != "POST":
+            return _registration(request, {}, {})
+        form = await portal.posted(request)
+        typed = people.typed_of(form)
+        if form.get("decision") == "fill":
+            return _registration(request, typed, {})
+        wrong = people.problems(typed, portal.context().today)
+        if wrong:
+            return _registration(request, typed, wrong, 422, form)
+        if form.get("decision") != _NOBODY_LIKE:
+            alike = await people.alike(visitor, typed)
+            if alike:
+                return _registration(request, typed, {}, 409, form, _shown(alike, visitor.language))
+        key = {"idempotency-key": f"clinic-{form.get(_FORM, '')}", "prefer": "return=representation"}
+        made = await visitor.visit.post("Patient", people.made(typed, visitor.caller.organization), key)
+        return RedirectResponse(f"/clinic/people/{made['id']}", 303)
+
+    def _registration(
+        request: Request,
+        typed: Mapping[str, str],
+        wrong: Mapping[str, str],
+        status: int = 200,
+        form: Mapping[str, str] | None = None,
+        alike: Sequence[tuple[pages.Person, Likeness]] = (),
+    ) -> Response:
+        return portal.form(
+            request,
+            "clinic-register",
+            status,
+            typed={**dict.fromkeys(people.FIELDS, ""), **typed},
+            wrong=wrong,
+            problems=PROBLEMS,
+            genders=people.GENDERS,
+            alike=alike,
+            form=(form or {}).get(_FORM) or str(uuid.uuid4()),
+        )
+
+    both = ["GET", "POST"]
+    return [
+        Route("/clinic", portal.page(search, pages.ROLE), methods=both),
+        Route("/clinic/people", portal.page(register, pages.ROLE), methods=both),
+    ]
+
+
+def _shown(alike: Sequence[Likeness], language: str) -> list[tuple[pages.Person, Likeness]]:
+    return [(pages.shown(each.patient, language), each) for each in alike[:10]]
