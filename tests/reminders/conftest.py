@@ -139,7 +139,12 @@ async def sending(timed: tuple[Context, Clock]) -> AsyncIterator[Sending]:
 
 
 def settings(mailbox: Mailbox, **more: Any) -> Settings:
-    base = {"dev": True, "base_url": "https://vaccines.example/fhir", "smtp_host": "127.0.0.1", "smtp_port": mailbox.port}
+    base = {
+        "dev": True,
+        "base_url": "https://vaccines.example/fhir",
+        "smtp_host": "127.0.0.1",
+        "smtp_port": mailbox.port,
+    }
     base |= {"smtp_security": "none", "smtp_from": "reminders@vaccines.example"}
     return Settings.model_validate(base | more)
 

@@ -180,7 +180,9 @@ async def test_what_waits_is_stopped_where_it_is_over(
     if besides:
         await store(context, *besides)
     else:
-        await context.store.commit(SERVER, allow_all, [Delete("Immunization", "one-2021-01-15"), Delete("Patient", "one")])
+        await context.store.commit(
+            SERVER, allow_all, [Delete("Immunization", "one-2021-01-15"), Delete("Patient", "one")]
+        )
     clock.time += 86_400 * 1_000_000
     await sending.again()
     assert sending.counts == {"put off": 1, "over": 1}
@@ -289,7 +291,9 @@ async def test_who_registers_is_welcomed_once(timed: Timed, sending: Sending, ma
     clock.time += 3_600 * 1_000_000
     since = clock.time
     clock.time += 1_000_000
-    await store(context, patient("new", **SPANISH), patient("silent"), patient("roster"), consent("silent", "no-contact"))
+    await store(
+        context, patient("new", **SPANISH), patient("silent"), patient("roster"), consent("silent", "no-contact")
+    )
     await store(context, answers("new"), answers("silent"), answers("old", id="old-again"))
     await store(context, {**answers("roster"), "questionnaire": "https://example.org/Questionnaire/other"})
     clock.time += 1_000_000

@@ -3,7 +3,7 @@
 https://www.rfc-editor.org/rfc/rfc5322
 
 Names come from whoever filled a roster. They go through `email.headerregistry.Address` and templates that escape, with
-control characters taken out before, so that none of them can begin a header or an element.
+control characters and encoded words taken apart before, so that none of them can begin a header or an element.
 """
 
 import re
@@ -20,11 +20,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fhir_server import languages
+from fhir_server.domain import demographics
 from fhir_server.domain.reminders import Occasion
 
 LONGEST_NAME = 100
 """Characters of a name that are shown."""
 
+_ENCODED = "=?"
+"""Begins an encoded word (RFC 2047). Python's email decodes those of a display name again when it writes the header,
+with the line breaks that may be in them."""
 _DOT = re.compile(rb"(?m)^\.")
 
 
@@ -61,6 +65,8 @@ def compose(
 
     UnusableAddressError where the address cannot be written to.
     """
+    if demographics.email(to[1]) is None or _ENCODED in to[1]:
+        raise UnusableAddressError
     subject = languages.say(SUBJECTS[occasion], language)
     name = shown(to[0])
     values = {"name": name, "sentence": sentence, "page": page, "language": language, "subject": subject}
@@ -73,11 +79,12 @@ def compose(
     message["Subject"] = subject
     message["Date"] = datetime.fromtimestamp(at // 1_000_000, UTC)
     message["Message-ID"] = f"<{id}@{sender[1].rpartition('@')[2]}>"
-    message["Content-Language"] = language
     # So that no automatic answer comes back. https://www.rfc-editor.org/rfc/rfc3834#section-5
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_template("txt", language).render(values), cte="quoted-printable")
     message.add_alternative(_template("html", language).render(values), subtype="html", cte="quoted-printable")
+    # Not before: what begins with Content- moves into the first part.
+    message["Content-Language"] = language
     return message
 
 
@@ -101,14 +108,14 @@ def name_of(patient: Mapping[str, Any]) -> str:
     for name in ranked:
         text = name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")])
         if text.strip():
-            return str(text)
+            return str(text).strip()
     return ""
 
 
 def shown(name: str) -> str:
     """The name in one line, without what is no letter, sign or space."""
     one_line = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in name)
-    return " ".join(one_line.split())[:LONGEST_NAME].strip()
+    return " ".join(one_line.replace(_ENCODED, "= ?").split())[:LONGEST_NAME].strip()
 
 
 @cache

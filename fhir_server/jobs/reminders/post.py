@@ -112,6 +112,8 @@ class Post:
     async def _announce(self, client: SMTP, recipient: str, *, utf8: bool) -> None:
         """Sender and recipient, up to the server's word to go on. RefusedError leaves the connection ready."""
         options = ["SMTPUTF8"] if utf8 else []
+        if utf8 and client.is_ehlo_or_helo_needed:
+            await client.ehlo()
         if utf8 and not client.supports_extension("smtputf8"):
             raise RefusedError(553, lasting=True)
         await client.mail(self._account.sender, options=options)
