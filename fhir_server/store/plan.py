@@ -47,6 +47,8 @@ class Candidate:
     rank: int
     sure: bool
     bounds: Match | None = None
+    exact: Condition | None = None
+    """The part of the condition that needs no second look: whatever is found so satisfies it."""
 
 
 def conjuncts(condition: Condition) -> list[Condition]:
@@ -69,6 +71,13 @@ def is_plain(condition: Condition) -> bool:
     return False
 
 
+def rest(condition: Condition, chosen: Candidate | None) -> Condition:
+    """What is still to be decided of what the candidate finds."""
+    if chosen is None or chosen.exact is None:
+        return condition
+    return All(tuple(part for part in conjuncts(condition) if part != chosen.exact))
+
+
 def candidates(condition: Condition) -> list[Candidate]:
     """All ways to begin, the most promising first."""
     found = (_candidate(part) for part in conjuncts(condition))
@@ -78,11 +87,11 @@ def candidates(condition: Condition) -> list[Candidate]:
 def _candidate(part: Condition) -> Candidate | None:
     match part:
         case Ids(ids):
-            return Candidate("ids", _asked("_id", ids, IDS_AT_ONCE), 0, True)
+            return Candidate("ids", _asked("_id", ids, IDS_AT_ONCE), 0, True, exact=part)
         case Keys(field, keys) if field in _INDEXED:
             rank, sure = _promise(field, keys)
             shape: Shape = "equality" if len(keys) == 1 else "list"
-            return Candidate(shape, _asked(field, keys, KEYS_AT_ONCE), rank, sure)
+            return Candidate(shape, _asked(field, keys, KEYS_AT_ONCE), rank, sure, exact=part)
         case Keys("st", keys):
             # No "equality": the index on strings has no `h` behind it to walk windows of.
             long_enough = len(keys[0].partition(SEPARATOR)[2]) >= SHORT

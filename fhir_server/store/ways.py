@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fhir_server.fhir.condition import Condition
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, Candidate, Order, remainder
+from fhir_server.store.plan import rest as undecided
 from fhir_server.store.records import Selection
 from fhir_server.store.sieve import Sieve
 
@@ -50,7 +52,7 @@ class Rows:
 
 async def few(database: Database, rows: Rows, chosen: Candidate) -> list[Document] | None:
     """What the index finds, sifted in memory; None where that would be more than FEW documents."""
-    selection, sieve = rows.selection, Sieve(rows.selection.where, rows.order)
+    selection, sieve = rows.selection, Sieve(undecided(rows.selection.where, chosen), rows.order)
     keep, found = sieve.fields(rows.keep), {}
     for first in chosen.firsts:
         for document in await database.find(selection.type, first, keep, FEW + 1, rows.session):
@@ -135,7 +137,9 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
         high = HASHES if low + 2 * width > HASHES else low + width
         window = {**equality, "h": {"$gte": low, "$lt": high}}
         wanted = rows.wanted - len(found)
-        sifted = await _sifted(database, rows, window, after, wanted) if width * size <= WINDOW * HASHES else None
+        sifted = None
+        if width * size <= WINDOW * HASHES:
+            sifted = await _sifted(database, rows, undecided(selection.where, chosen), window, after, wanted)
         if sifted is None:
             tail = NATURAL.stages(after, wanted, rows.keep)
             sifted = await database.rows(selection.type, [{"$match": window}, *rest, *tail], rows.session)
@@ -148,10 +152,10 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
 
 
 async def _sifted(
-    database: Database, rows: Rows, window: Match, after: tuple[str | int, ...] | None, wanted: int
+    database: Database, rows: Rows, where: Condition, window: Match, after: tuple[str | int, ...] | None, wanted: int
 ) -> list[Document] | None:
     """The rows of a narrow window, sifted in memory; None where it holds many more than was expected."""
-    sieve = Sieve(rows.selection.where, NATURAL)
+    sieve = Sieve(where, NATURAL)
     most = 2 * WINDOW
     found = await database.find(rows.selection.type, window, sieve.fields(rows.keep), most, rows.session)
     return sieve.page(found, after, wanted) if len(found) < most else None
