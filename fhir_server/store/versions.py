@@ -257,8 +257,17 @@ class Versions:
         """Nobody writes a resource that would then not exist for them, or that is about others than it was (`before`)
         with whom they have nothing to do: into another's compartment."""
         allowed = _holds(to(self.predicate, verb)(write.type), write.id, write.entries, self.updated)
-        if not allowed or self._strangers(write, before):
+        if not allowed or self._strangers(write, before) or self._takes_over(write):
             raise beyond(write.type)
+
+    def _takes_over(self, write: Create | Update) -> bool:
+        """Whether a Patient would be managed by another organization than before: stewards decide that. Who manages a
+        patient sees the record also where it is not to be shared."""
+        old = self.before.documents.get((write.type, write.id))
+        if write.type != "Patient" or old is None or not self._organization:
+            return False
+        managing = {key for key in write.entries.org if key.startswith("Organization/")}
+        return not managing <= set(old["org"])
 
     def _strangers(self, write: Create | Update, before: Sequence[str]) -> set[str]:
         """Those whom the resource is newly about, and the caller has nothing to do with."""

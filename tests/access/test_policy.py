@@ -183,6 +183,17 @@ async def test_nobody_moves_a_resource_out_of_a_compartment(house: House) -> Non
     assert (stored.status_code, stored.json()["meta"]["versionId"]) == (200, "2")
 
 
+async def test_a_patient_is_not_taken_over(house: House) -> None:
+    kept = {**bare("lee"), "managingOrganization": reference("Organization", "south")}
+    lee = (await house.ask(STEWARD, "POST", "Patient", kept)).json()
+    await house.ask(STEWARD, "POST", "Encounter", without_id(about("Encounter", lee["id"], "north")))
+    path = f"Patient/{lee['id']}"
+    assert (await house.ask(NORTH, "PUT", path, {**lee, "gender": "female"})).status_code == 200
+    taken = {**lee, "managingOrganization": reference("Organization", "north")}
+    assert (await house.ask(NORTH, "PUT", path, taken)).status_code == 403
+    assert (await house.ask(STEWARD, "PUT", path, taken)).status_code == 200
+
+
 async def test_a_condition_sees_what_its_caller_sees(house: House) -> None:
     new = bare("kim")
     condition = {"If-None-Exist": "identifier=urn:people|ben"}
