@@ -33,14 +33,18 @@ from fhir_server.http.health import health_routes
 from fhir_server.http.jobs import job_routes
 from fhir_server.http.links import link_routes
 from fhir_server.http.oauth import oauth_routes
+from fhir_server.http.portal.account import account_routes as my_account_routes
 from fhir_server.http.portal.answers import answer_routes
 from fhir_server.http.portal.api import Api
 from fhir_server.http.portal.assets import Assets
 from fhir_server.http.portal.clinic.routes import clinic_routes
+from fhir_server.http.portal.dispute import dispute_routes
 from fhir_server.http.portal.home import home_routes
 from fhir_server.http.portal.me import me_routes
+from fhir_server.http.portal.records import record_routes
 from fhir_server.http.portal.register import register_routes
 from fhir_server.http.portal.session import Portal
+from fhir_server.http.portal.share import share_routes
 from fhir_server.http.portal.site import Site
 from fhir_server.http.portal.verify import verify_routes
 from fhir_server.http.routes import fhir_routes
@@ -241,6 +245,9 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     if not settings.dev and not settings.openid_issuer:
         app.router.routes.extend(
             [*portal.routes(), *me_routes(portal), *answer_routes(portal), *register_routes(portal)]
+        )
+        app.router.routes.extend(
+            [*my_account_routes(portal), *record_routes(portal), *share_routes(portal), *dispute_routes(portal)]
         )
         app.router.routes.extend(clinic_routes(portal))
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))

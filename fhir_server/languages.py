@@ -7,14 +7,15 @@ The English sentence is the key, its gaps are named: `{day}`. A language is a fo
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_datetime
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -59,6 +60,14 @@ def say(sentence: str, language: str, values: Mapping[str, object] | None = None
 def day(value: date, language: str) -> str:
     """A calendar day as people write it: January 14, 2021; 14 de enero de 2021."""
     return format_date(value, "long", locale=language if language in languages() else SOURCE)
+
+
+def moment(instant: str, language: str, zone: str) -> str:
+    """A FHIR instant as people write it, by the clock of that time zone (IANA name); empty for none."""
+    if not instant:
+        return ""
+    at = datetime.fromisoformat(instant).astimezone(ZoneInfo(zone))
+    return format_datetime(at, "medium", locale=language if language in languages() else SOURCE)
 
 
 def own_name(language: str) -> str:

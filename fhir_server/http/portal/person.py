@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.session import Visitor
 
 CHOSEN = "person"
@@ -37,9 +38,9 @@ class People:
 async def people(visitor: Visitor, request: Request, chosen: str | None = None) -> People:
     """The person that the request names, else the first. RefusedError 404 for somebody else's id."""
     ids = sorted(visitor.caller.patients)
-    found = await asyncio.gather(*(visitor.visit.get(f"Patient/{id}") for id in ids))
-    by_id = {str(each["id"]): each for each in found}
-    wanted = chosen or request.query_params.get(CHOSEN) or _own(visitor, ids)
+    found = await asyncio.gather(*(_open(visitor, id) for id in ids))
+    by_id = {str(each["id"]): each for each in found if each is not None}
+    wanted = chosen or request.query_params.get(CHOSEN) or _own(visitor, [*by_id, *ids])
     patient = by_id.get(wanted) or await visitor.visit.get(f"Patient/{wanted}")
     return People(patient, {id: name_of(each) for id, each in by_id.items()})
 
@@ -50,5 +51,15 @@ def name_of(patient: Mapping[str, Any]) -> str:
     return " ".join((*name.get("given", ()), name.get("family", ""))).strip() or str(name.get("text", ""))
 
 
+async def _open(visitor: Visitor, id: str) -> dict[str, Any] | None:
+    """The Patient; None for a child that has become 18 since the visitor signed in."""
+    try:
+        return await visitor.visit.get(f"Patient/{id}")
+    except RefusedError as error:
+        if error.status not in (404, 410):
+            raise
+        return None
+
+
 def _own(visitor: Visitor, ids: list[str]) -> str:
-    return visitor.caller.patient or ids[0]
+    return visitor.caller.patient or next((id for id in ids if id not in dict(visitor.caller.proxies)), ids[0])

@@ -1,0 +1,38 @@
+"""A dose that is wrong: what its person says of it goes to those who can correct it.
+
+https://hl7.org/fhir/R4/task.html
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from fhir_server.http.portal.me import ROLE, dose_of
+from fhir_server.http.portal.person import CHOSEN, people
+from fhir_server.http.portal.questions import NOT_GIVEN
+from fhir_server.http.portal.session import Portal, Visitor
+
+_LONGEST = 1_000
+
+
+def dispute_routes(portal: Portal) -> list[BaseRoute]:
+    """`/me/dispute` (GET, POST)."""
+
+    async def dispute(request: Request, visitor: Visitor) -> Response:
+        form = await portal.posted(request) if request.method == "POST" else dict(request.query_params)
+        who = await people(visitor, request, form.get(CHOSEN))
+        found = await visitor.visit.entries("Immunization", {"patient": who.id, "_id": form.get("dose", "")})
+        if not found:
+            return portal.site.page(request, "not-yours", 404)
+        shown = {"who": who, "dose": dose_of(found[0], visitor.language), "problem": "", "reason": "", "sent": False}
+        if request.method == "GET":
+            return portal.form(request, "dispute", **shown)
+        reason = form.get("reason", "").strip()[:_LONGEST]
+        if not reason:
+            return portal.form(request, "dispute", 422, **{**shown, "problem": NOT_GIVEN})
+        parameter = [{"name": "reason", "valueString": reason}]
+        told = {"resourceType": "Parameters", "parameter": parameter}
+        await visitor.visit.post(f"Immunization/{found[0]['id']}/$dispute", told)
+        return portal.form(request, "dispute", **{**shown, "sent": True})
+
+    return [Route("/me/dispute", portal.page(dispute, ROLE), methods=["GET", "POST"])]

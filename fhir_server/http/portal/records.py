@@ -1,0 +1,103 @@
+"""My data: who looked at my record, and a copy of all of it to take away.
+
+https://hl7.org/fhir/R4/patient-operation-everything.html
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from fhir_server import languages
+from fhir_server.access import own_app
+from fhir_server.fhir import json
+from fhir_server.http.portal.api import RefusedError
+from fhir_server.http.portal.me import ROLE
+from fhir_server.http.portal.person import name_of, people
+from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.site import headers
+from fhir_server.http.portal.verdicts import N_
+
+_PAGE = 50
+_ACTIONS: Mapping[str, str] = {
+    "R": N_("looked at it"),
+    "E": N_("looked for something in it"),
+    "C": N_("added something"),
+    "U": N_("changed something"),
+    "D": N_("removed something"),
+}
+_ROLES: Mapping[str, str] = {
+    "recipient": N_("yourself, or who acts for you"),
+    "provider": N_("somebody who vaccinates"),
+    "employer": N_("an employer"),
+    "registry": N_("a registry or another system"),
+    "administrator": N_("an administrator of this server"),
+    "analyst": N_("somebody who plans"),
+}
+
+
+def record_routes(portal: Portal) -> list[BaseRoute]:
+    """`/me/log` and `/me/copy`."""
+
+    async def log(request: Request, visitor: Visitor) -> Response:
+        who = await people(visitor, request)
+        asked = {"patient": who.id, "_sort": "-date", "_count": str(_PAGE)}
+        events = await visitor.visit.entries("AuditEvent", asked)
+        named = {agent["who"]["reference"] for event in events for agent in _told(event)}
+        names = dict(zip(named, await asyncio.gather(*(_name(visitor, each) for each in named)), strict=True))
+        zone = portal.site.settings.time_zone
+        rows = [_row(event, names, visitor.language, zone) for event in events]
+        return portal.site.page(request, "log", who=who, name=name_of(who.patient), rows=rows, most=_PAGE)
+
+    async def copy(request: Request, visitor: Visitor) -> Response:
+        who = await people(visitor, request)
+        parameters, entries = [("_count", "1000")], []
+        while parameters:
+            page = await visitor.visit.get(f"{who.reference}/$everything", parameters)
+            entries += [{"fullUrl": entry["fullUrl"], "resource": entry["resource"]} for entry in page.get("entry", ())]
+            following = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), "")
+            parameters = parse_qsl(urlsplit(following).query)
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        saved = {"content-disposition": f'attachment; filename="record-{who.id}.json"'}
+        told = {**headers(visitor.language), **saved}
+        return Response(json.dump(bundle), headers=told, media_type="application/fhir+json")
+
+    return [Route("/me/log", portal.page(log, ROLE)), Route("/me/copy", portal.page(copy, ROLE))]
+
+
+def _told(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [agent for agent in event.get("agent", ()) if "reference" in agent.get("who", {})]
+
+
+async def _name(visitor: Visitor, reference: str) -> str:
+    """What an Organization or Practitioner is called; the reference itself where that is not known."""
+    try:
+        found = await visitor.visit.get(reference)
+    except RefusedError:
+        return reference
+    name = found.get("name", "")
+    return str(name) if isinstance(name, str) and name else name_of(found) or reference
+
+
+def _row(event: Mapping[str, Any], names: Mapping[str, str], language: str, zone: str) -> dict[str, Any]:
+    agents = event.get("agent", ())
+    people_named = [names[agent["who"]["reference"]] for agent in _told(event)]
+    roles = [role.get("text", "") for agent in agents for role in agent.get("role", ())]
+    apps = [
+        agent["who"]["identifier"]["value"]
+        for agent in agents
+        if "identifier" in agent.get("who", {}) and not agent.get("requestor")
+    ]
+    return {
+        "moment": languages.moment(str(event.get("recorded", "")), language, zone),
+        "who": people_named,
+        "roles": [_ROLES[role] for role in roles if role in _ROLES],
+        "app": "" if own_app.ID in apps else ", ".join(apps),
+        "action": _ACTIONS.get(event.get("action", ""), _ACTIONS["R"]),
+        "refused": event.get("outcome") != "0",
+        "reason": next((each.get("text", "") for each in event.get("purposeOfEvent", ())), ""),
+    }

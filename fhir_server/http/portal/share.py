@@ -1,0 +1,82 @@
+"""Sharing: links to my record that I make, see the use of, and end.
+
+https://hl7.org/fhir/uv/smart-health-cards-and-links/links-specification.html
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from fhir_server import languages
+from fhir_server.http.portal.me import ROLE
+from fhir_server.http.portal.parameters import first, parts
+from fhir_server.http.portal.person import CHOSEN, People, name_of, people
+from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.verdicts import N_
+
+_DAYS: Mapping[str, tuple[int, str]] = {
+    "1": (1, N_("For a day")),
+    "7": (7, N_("For a week")),
+    "30": (30, N_("For a month")),
+    "365": (365, N_("For a year")),
+}
+"""How long a link may work, by what the form sends."""
+_LONGEST = 80
+
+
+def share_routes(portal: Portal) -> list[BaseRoute]:
+    """`/me/share` (GET, POST) and `/me/share/end` (POST)."""
+
+    async def share(request: Request, visitor: Visitor) -> Response:
+        if request.method == "GET":
+            return await _page(portal, request, visitor, await people(visitor, request), "")
+        form = await portal.posted(request)
+        who = await people(visitor, request, form.get(CHOSEN))
+        days, _ = _DAYS.get(form.get("days", ""), _DAYS["7"])
+        expires = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        asked: list[dict[str, Any]] = [{"name": "expires", "valueDateTime": expires}]
+        label, passcode = form.get("label", "").strip()[:_LONGEST], form.get("passcode", "")
+        asked += [{"name": "label", "valueString": label}] if label else []
+        asked += [{"name": "passcode", "valueString": passcode}] if passcode else []
+        made = await visitor.visit.post(
+            f"{who.reference}/$health-link-create", {"resourceType": "Parameters", "parameter": asked}
+        )
+        return await _page(portal, request, visitor, who, str(first(parts(made), "link")))
+
+    async def end(request: Request, visitor: Visitor) -> Response:
+        form = await portal.posted(request)
+        who = await people(visitor, request, form.get(CHOSEN))
+        named = [{"name": "id", "valueString": form.get("link", "")}]
+        await visitor.visit.post(
+            f"{who.reference}/$health-link-revoke", {"resourceType": "Parameters", "parameter": named}
+        )
+        return RedirectResponse(f"/me/share?{CHOSEN}={who.id}", 303)
+
+    return [
+        Route("/me/share", portal.page(share, ROLE), methods=["GET", "POST"]),
+        Route("/me/share/end", portal.page(end, ROLE), methods=["POST"]),
+    ]
+
+
+async def _page(portal: Portal, request: Request, visitor: Visitor, who: People, made: str) -> Response:
+    told = parts(await visitor.visit.get(f"{who.reference}/$health-links"))
+    zone = portal.site.settings.time_zone
+    links = [
+        {
+            "id": first(link, "id"),
+            "label": first(link, "label") or "",
+            "made": languages.moment(first(link, "made") or "", visitor.language, zone),
+            "expires": languages.moment(first(link, "expires") or "", visitor.language, zone),
+            "uses": [
+                (languages.moment(first(use, "at") or "", visitor.language, zone), first(use, "recipient"))
+                for use in link.get("access", ())
+            ],
+        }
+        for link in told.get("link", ())
+        if first(link, "active")
+    ]
+    return portal.form(request, "share", who=who, name=name_of(who.patient), made=made, links=links, days=_DAYS)

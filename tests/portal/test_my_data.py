@@ -1,0 +1,117 @@
+"""https://hl7.org/fhir/R4/patient-operation-everything.html
+
+My contact, my password, who looked at my record, its copy, links to it, a dose that is wrong, and a child's pages.
+"""
+
+import re
+from dataclasses import replace
+
+from fhir_server import administering
+from fhir_server.access import users
+from fhir_server.context import Settings
+from tests.oauth.browser import forms
+from tests.portal.conftest import Town
+from tests.portal.test_me import form_to, send
+from tests.portal.test_register import ANA, PASSWORD, as_staff, login_in, register
+from tests.portal.test_verify import told
+
+
+async def test_contact_and_language(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        form = forms(await http.get("/me/contact"))["contact"]
+        wrong = await send(http, form, email="ruth@", phone="919 555 0100", language="es")
+        assert wrong.status_code == 422
+        assert 'value="ruth@"' in wrong.text and 'value="919 555 0100"' in wrong.text
+        done = await send(http, form, email="ruth@example.org", phone="919 555 0100", language="es")
+        assert str(done.url) == f"{town.origin}/me?person=demo-ruth"
+        patient = (await as_staff(town, "Patient/demo-ruth")).json()
+        assert [point["value"] for point in patient["telecom"][:2]] == ["ruth@example.org", "+19195550100"]
+        assert patient["communication"][0]["language"]["coding"][0]["code"] == "es"
+        await send(http, form, email="", phone="", language="en")
+        patient = (await as_staff(town, "Patient/demo-ruth")).json()
+        assert not [point for point in patient.get("telecom", ()) if point["system"] in ("email", "phone")]
+        page = await http.get("/me/contact")
+        assert (await send(http, forms(page)["contact"], person="demo-amy", language="en")).status_code == 404
+
+
+async def test_who_looked_at_my_record(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        text = told(await http.get("/me/log")).text
+    assert "yourself, or who acts for you" in text
+    assert "a registry or another system" in text
+    assert "demo-amy" not in text
+
+
+async def test_a_copy_of_all_my_data(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        answer = await http.get("/me/copy")
+        assert (await http.get("/me/copy?person=demo-amy")).status_code == 404
+    assert answer.headers["content-disposition"] == 'attachment; filename="record-demo-ruth.json"'
+    bundle = answer.json()
+    kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
+    assert bundle["type"] == "collection"
+    assert (kinds[0], kinds.count("Immunization")) == ("Patient", 2)
+
+
+async def test_a_dose_is_disputed(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        page = await http.get("/me")
+        address = re.findall(r'href="(/me/dispute\?[^"]+)"', page.text)[0].replace("&amp;", "&")
+        form = forms(await http.get(address))["dispute"]
+        assert "This is needed." in (await send(http, form, reason=" ")).text
+        for _ in range(2):
+            page = await send(http, form, reason="I was <b>not</b> there")
+            assert "We have told those who can correct it." in page.text
+        assert (await http.get(address.replace("demo-ruth", "demo-amy"))).status_code == 404
+    tasks = (await as_staff(town, "Task?code=disputed-dose")).json()["entry"]
+    assert [task["resource"]["description"] for task in tasks] == ["I was <b>not</b> there"]
+    assert tasks[0]["resource"]["for"] == {"reference": "Patient/demo-ruth"}
+
+
+async def test_a_link_is_made_and_ended(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        form = forms(await http.get("/me/share"))["share"]
+        page = await send(http, form, label="For my employer", days="1", passcode="")
+        assert re.search(r'id="link">shlink:/', page.text)
+        assert "For my employer" in page.text
+        again = await http.get("/me/share")
+        assert "shlink:/" not in again.text
+        ended = await send(http, form_to(again, "/me/share/end"))
+        assert ended.status_code == 200
+        assert "For my employer" not in ended.text
+
+
+async def test_a_password_is_changed(town: Town) -> None:
+    async with town.visitor() as http:
+        login = login_in(await register(http, **ANA))
+        await http.get("/portal/login?next=/me")
+        form = forms(await http.get("/me/password"))["change-password"]
+        assert "This is not your password." in (await send(http, form, current="wrong", password="x" * 12)).text
+        assert (await send(http, form, current=PASSWORD, password="short")).status_code == 422
+        assert "Your password has been changed." in (await send(http, form, current=PASSWORD, password="x" * 12)).text
+        page = await http.get("/me")
+        assert "login" in forms(page)
+        typed = {"username": login, "password": PASSWORD}
+        assert (await send(http, forms(page)["login"], **typed)).status_code == 401
+        assert "Ana Nueva" in (await send(http, forms(page)["login"], **{**typed, "password": "x" * 12})).text
+
+
+async def test_a_childs_pages_until_18(town: Town) -> None:
+    settings = Settings.model_validate({"data": town.teller.sample.folder.parent, "base_url": town.origin + "/fhir"})
+    children = []
+    for name in ("Cleo", "Carl"):
+        person = {"resourceType": "Patient", "name": [{"given": [name], "family": "Kid"}], "birthDate": "2010-01-01"}
+        children.append((await as_staff(town, "Patient", person)).json()["id"])
+    async with town.visitor() as http:
+        login = login_in(await register(http, **ANA))
+        async with administering.opened(settings) as context:
+            user = await context.authority.users.find(login)
+            assert user is not None
+            ends = context.clock() + 86_400_000_000
+            await context.authority.users.put(replace(user, proxy_for=((children[0], ends), (children[1], 1))))
+        page = await http.get("/portal/login?next=/me")
+        assert page.text.index("<h1>Ana Nueva</h1>")
+        assert "Cleo Kid" in page.text and "Carl Kid" not in page.text
+        assert "<h1>Cleo Kid</h1>" in (await http.get(f"/me?person={children[0]}")).text
+        assert (await http.get(f"/me?person={children[1]}")).status_code == 404
+    assert users.patients(replace(user, proxy_for=((children[1], 1),)), ends) == {user.patient}
