@@ -41,6 +41,8 @@ class Mailbox:
     on_recipient: Callable[[Session, str], str | None] = lambda session, address: None
     on_message: Callable[[Session, str], str | None] = lambda session, address: None
     port: int = 0
+    noted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with every message."""
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Sequence[str]
@@ -67,6 +69,13 @@ class Mailbox:
         message = message_from_bytes(content, policy=default)
         assert isinstance(message, EmailMessage)
         self.taken.append((recipient, message))
+        self.noted.set()
+
+    async def fill(self, count: int) -> None:
+        """Wait until it has taken so many."""
+        while len(self.taken) < count:
+            self.noted.clear()
+            await self.noted.wait()
 
     @property
     def recipients(self) -> list[str]:
