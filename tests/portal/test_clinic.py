@@ -16,7 +16,7 @@ import zxingcpp
 
 from tests.oauth.browser import Form, forms
 from tests.portal.conftest import Town
-from tests.portal.test_me import form_to, send
+from tests.portal.test_me import send
 from tests.portal.test_verify import told
 
 TODAY = datetime.now(ZoneInfo("America/New_York")).date()
@@ -125,7 +125,9 @@ async def test_lots_of_the_day(town: Town) -> None:
         page = await http.get("/clinic/lots")
         assert "LOT-A" in page.text
         assert "LOT-B" in page.text
-        found = await asked(http, town, "List", identifier="https://fhir-server.example/fhir/NamingSystem/lots-of-the-day|")
+        found = await asked(
+            http, town, "List", identifier="https://fhir-server.example/fhir/NamingSystem/lots-of-the-day|"
+        )
         [listed] = [entry["resource"] for entry in found["entry"]]
         assert listed["subject"]["reference"] == "Location/demo-mercy-clinic"
         assert {each["batch"]["lotNumber"] for each in listed["contained"]} == {"LOT-A", "LOT-B"}
@@ -168,7 +170,9 @@ async def test_a_dose_is_recorded_once(town: Town) -> None:
         assert dose["performer"][0]["actor"]["reference"] == "Practitioner/demo-nurse-ortiz"
         [answer] = [
             entry["resource"]
-            for entry in (await asked(http, town, "QuestionnaireResponse", identifier=dose["identifier"][0]["value"]))["entry"]
+            for entry in (await asked(http, town, "QuestionnaireResponse", identifier=dose["identifier"][0]["value"]))[
+                "entry"
+            ]
         ]
         assert answer["subject"] == dose["patient"]
         assert "Quintero" in told(await http.get("/clinic")).text
@@ -200,7 +204,13 @@ async def test_what_speaks_against_a_dose_is_told_before(town: Town) -> None:
         both = await send(http, form, **{**NOTHING, "health": ["none", "ill"]}, site="LD", route="IM", day="", code="")
         assert 'id="health-problem"' in both.text
         assert re.search(r'value="ill" checked', both.text)
-        wrong = {**NOTHING, "allergies": "peg", "code": SPIKEVAX_FOR_CHILDREN, "number": "C-1", "expires": SOON.isoformat()}
+        wrong = {
+            **NOTHING,
+            "allergies": "peg",
+            "code": SPIKEVAX_FOR_CHILDREN,
+            "number": "C-1",
+            "expires": SOON.isoformat(),
+        }
         typed = {**wrong, "site": "LD", "route": "IM", "day": TODAY.isoformat()}
         page = await send(http, form, **typed)
         assert page.status_code == 409
@@ -280,13 +290,26 @@ async def test_others_are_asked_to_correct(town: Town) -> None:
         assert task["owner"]["reference"] == "Organization/demo-mercy"
 
 
+async def test_a_code_is_handed_over(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        person = await register(http, "Coded", "1957-05-05")
+        page = await send(http, form_of(person, "invite"))
+        code = re.findall(r'class="code">([^<]+)<', page.text)[0]
+        assert f"{town.origin}/register/invitation" in told(page).text
+        assert "It works once" in told(page).text
+        assert len(code) > 8
+        known = await send(http, form_of(await http.get("/clinic/people/demo-ruth"), "invite"))
+        assert "/account/recovery" in known.text
+        assert 'class="code"' not in known.text
+
+
 async def test_people_to_call(town: Town) -> None:
     async with town.visitor("ortiz", "es") as http:
         page = await http.get("/clinic/due", params={"day": "2021-01-14"})
         assert page.status_code == 200
         assert "Personas a las que llamar" in page.text
     async with town.visitor("ortiz") as http:
-        person = await register(http, "Called", "1956-02-02", phone="919-555-0123")
+        person = await register(http, "Called", "1950-02-02", phone="919-555-0123")
         page = await http.get("/clinic/due", params={"day": "2021-01-14"})
         assert "Rosa Called" in page.text
         assert 'href="tel:+19195550123"' in page.text
@@ -301,7 +324,14 @@ async def test_nothing_typed_becomes_markup(town: Town, payload: str) -> None:
     async with town.visitor("ortiz") as http:
         person = await register(http, payload, "1940-01-01")
         if "register" in forms(person):
-            person = await send(http, form_of(person, "register"), given="Rosa", family=payload, birth="1940-01-01", decision="none-of-these")
+            person = await send(
+                http,
+                form_of(person, "register"),
+                given="Rosa",
+                family=payload,
+                birth="1940-01-01",
+                decision="none-of-these",
+            )
         pages = [person, await http.get(f"{person.url}/dose")]
         pages.append(await send(http, form_of(pages[1], "dose"), **NOTHING, code=payload, site=payload, day=payload))
         pages.append(await send(http, form_of(await http.get("/clinic"), "find"), family=payload))

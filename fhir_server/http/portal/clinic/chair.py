@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server import languages
+from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.clinic import pages, people, watching
 from fhir_server.http.portal.clinic.dose_form import ROUTES, SITES, day_of, recorded
 from fhir_server.http.portal.me import dose_of
@@ -18,6 +19,7 @@ from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.http.portal.verdicts import N_
 
 _CARD_ADDRESS = "/cards/"
+_HAS_ACCOUNT = "account-exists"
 
 STATUSES = {
     "eligible": N_("Can be vaccinated now"),
@@ -30,7 +32,7 @@ STATUSES = {
 
 
 def chair_routes(portal: Portal) -> list[BaseRoute]:
-    """`/clinic/people/[id]`, its `/card`, and `/clinic/people/[id]/doses/[id]`."""
+    """`/clinic/people/[id]`, its `/card` and `/code`, and `/clinic/people/[id]/doses/[id]`."""
 
     async def chair(request: Request, visitor: Visitor) -> Response:
         who = await pages.person(visitor, request)
@@ -69,6 +71,22 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
             return RedirectResponse(addresses[0], 303)
         return portal.site.page(request, "clinic-cards", who=who, addresses=addresses)
 
+    async def invite(request: Request, visitor: Visitor) -> Response:
+        if request.method != "POST":
+            return RedirectResponse(f"/clinic/people/{pages.named(request, 'person')}", 303)
+        await portal.posted(request)
+        who = await pages.person(visitor, request)
+        try:
+            answer = await visitor.visit.post(f"Patient/{who.id}/$invite", {"resourceType": "Parameters"})
+        except RefusedError as error:
+            if _HAS_ACCOUNT not in error.codes:
+                raise
+            return portal.site.page(request, "clinic-invitation", who=who, code="", address="", until=None)
+        given = first(parts(answer), "invitation")
+        code, address, ends = (first(given, name) for name in ("code", "page", "expires"))
+        until = day_of(str(ends)[:10])
+        return portal.site.page(request, "clinic-invitation", who=who, code=code, address=address, until=until)
+
     async def dose(request: Request, visitor: Visitor) -> Response:
         who = await pages.person(visitor, request)
         stored = await visitor.visit.get(f"Immunization/{pages.named(request, 'dose')}")
@@ -83,7 +101,7 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
             who=who,
             dose=dose_of(stored, visitor.language),
             status=stored["status"],
-            expires=stored.get("expirationDate", ""),
+            expires=day_of(stored.get("expirationDate", "")),
             site=SITES.get(where["site"], ""),
             route=ROUTES.get(where["route"], ""),
             watched=watching.of(stored, given, who.id, who.name, pages.now(portal)),
@@ -93,5 +111,6 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
     return [
         Route("/clinic/people/{person}", portal.page(chair, pages.ROLE)),
         Route("/clinic/people/{person}/card", portal.page(card, pages.ROLE), methods=["POST"]),
+        Route("/clinic/people/{person}/code", portal.page(invite, pages.ROLE), methods=["GET", "POST"]),
         Route("/clinic/people/{person}/doses/{dose}", portal.page(dose, pages.ROLE)),
     ]

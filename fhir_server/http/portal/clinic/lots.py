@@ -57,11 +57,6 @@ class Lot:
         brand = codes.product(self.ndc).display if self.ndc in codes.table("ndc") else ""
         return f"{brand} · {display}" if brand else display
 
-    @property
-    def cap(self) -> str:
-        """The colour of the vial's cap, in English; empty where it is not known."""
-        return str(codes.table("cvx").get(self.cvx, {}).get("cap", ""))
-
 
 def of_package(ndc: str, number: str, expires: date) -> Lot | None:
     """The lot of a package; None where its number stands for no vaccine, or for several."""

@@ -152,10 +152,16 @@ def has_email(patient: Mapping[str, Any]) -> bool:
 
 
 def _likeness_of_names(typed: Mapping[str, str], name: Mapping[str, Any]) -> float:
-    known, wanted = name_of({"name": [name]}).split(), f"{typed.get('given', '')} {typed.get('family', '')}".split()
-    # In any order: given and family names are often taken for each other.
-    one, other = ("".join(sorted(demographics.comparable(word) for word in words)) for words in (known, wanted))
-    return SequenceMatcher(None, one, other).ratio() if one and other else 0.0
+    known, wanted = _words(name_of({"name": [name]})), _words(f"{typed.get('given', '')} {typed.get('family', '')}")
+    ratio = SequenceMatcher(None, "".join(known), "".join(wanted)).ratio() if known and wanted else 0.0
+    # A second given or family name is often left out.
+    fewer, more = sorted((set(known), set(wanted)), key=len)
+    return max(ratio, _SIMILAR) if len(fewer) > 1 and fewer <= more else ratio
+
+
+def _words(name: str) -> list[str]:
+    """In any order: given and family names are often taken for each other."""
+    return sorted(filter(None, map(demographics.comparable, re.split(r"[\s-]+", name))))
 
 
 def _contacts(patient: Mapping[str, Any]) -> set[str | None]:
