@@ -57,6 +57,7 @@ class Mailbox:
         [recipient] = envelope.rcpt_tos
         answer = self.on_message(session, recipient)
         if answer == BROKEN_OFF:
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         if answer is not None:
             return answer
@@ -160,7 +161,7 @@ def settings(mailbox: Mailbox, **more: Any) -> Settings:
 
 def patient(name: str, **more: Any) -> dict[str, Any]:
     """A person of 2021 who can be written to at `<name>@example.org`."""
-    base = {"resourceType": "Patient", "id": name, "birthDate": "1950-03-01"}
+    base: dict[str, Any] = {"resourceType": "Patient", "id": name, "birthDate": "1950-03-01"}
     base["telecom"] = [{"system": "email", "value": f"{name}@example.org"}]
     base["name"] = [{"given": ["Ana"], "family": "Peña"}]
     return base | more

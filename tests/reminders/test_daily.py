@@ -6,6 +6,7 @@ When the worker sends: from its hour on, once a day, for days that were missed, 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from fhir_server.context import Context
 from fhir_server.jobs.reminders import daily as module
 from fhir_server.jobs.reminders.daily import Daily
+from fhir_server.jobs.reminders.sending import Sending
 from fhir_server.store.turns import Turn
 from tests.operations.conftest import Clock
 from tests.reminders.conftest import Mailbox, due, settings, store
@@ -88,14 +90,14 @@ async def test_a_fault_of_ours_does_not_end_it(
     context, _ = timed
     await store(context, *due("one"))
     faults = [KeyError("Ana Peña")]
-    compose = module.Sending.day
+    compose = Sending.day
 
     async def faulty(*arguments: Any) -> None:
         if faults:
             raise faults.pop()
         await compose(*arguments)
 
-    monkeypatch.setattr(module.Sending, "day", faulty)
+    monkeypatch.setattr(Sending, "day", faulty)
     daily = Daily(context)
     with caplog.at_level(logging.WARNING):
         daily.start()
@@ -126,8 +128,6 @@ async def test_which_days(timed: Timed, now: str, last: str | None, days: list[s
 
 
 async def test_without_a_host_nothing_starts(timed: Timed, mailbox: Mailbox) -> None:
-    from dataclasses import replace
-
     context, _ = timed
     quiet = replace(context, settings=settings(mailbox, smtp_host=""))
     daily = Daily(quiet)

@@ -22,13 +22,14 @@ from fhir_server.jobs.reminders.record import About
 from fhir_server.jobs.reminders.sending import Sending
 from fhir_server.operations import reminders, vocabulary
 from fhir_server.store.records import Delete
+from profiles import structure
 from tests.operations.conftest import Clock
 from tests.reminders.conftest import BROKEN_OFF, SPANISH, Mailbox, dose, due, patient, store
 
 Timed = tuple[Context, Clock]
 
 
-async def day(sending: Sending) -> dict[str, int]:
+async def day(sending: Sending) -> dict[module.Result, int]:
     """Go through the day; what became of it."""
     sending.counts.clear()
     await sending.day(sending.context.today)
@@ -104,6 +105,7 @@ async def test_what_is_recorded(timed: Timed, sending: Sending, mailbox: Mailbox
         "payload": [{"contentString": "Your next dose of COVID-19 vaccine is due from February 5, 2021."}],
     }
     assert found["meta"]["versionId"] == "2"
+    assert not structure.check(found)
     assert mailbox.taken[0][1]["Message-ID"] == f"<{found['id']}@vaccines.example>"
 
 
@@ -168,7 +170,10 @@ async def test_refused_after_the_whole_message_and_given_up(timed: Timed, sendin
     assert mailbox.taken == []
 
 
-@pytest.mark.parametrize("besides", [[consent("one", "no-contact")], [dose("one", "2021-02-06")], []])
+@pytest.mark.parametrize(
+    "besides",
+    [[consent("one", "no-contact")], [dose("one", "2021-02-06")], [patient("one", telecom=[])], []],
+)
 async def test_what_waits_is_stopped_where_it_is_over(
     timed: Timed, sending: Sending, mailbox: Mailbox, besides: list[dict[str, Any]]
 ) -> None:

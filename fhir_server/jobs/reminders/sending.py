@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.jobs.reminders import mail, record
 from fhir_server.jobs.reminders.post import END_TIMEOUT, InDoubtError, Post, RefusedError
 from fhir_server.jobs.reminders.record import About, Record, TakenError
@@ -36,6 +37,7 @@ LAST_VERSION = 10
 """A message is given up once its record has that many versions: after about a day."""
 DOUBT_SECONDS = END_TIMEOUT + 60
 """By then nobody waits for the server's word any more."""
+RECORD_AGAIN_SECONDS = (1.0, 5.0, 15.0, 30.0)
 STOP_SECONDS = 5.0
 """How long who is told to stop waits for the SMTP server's word, so that the message is in no doubt."""
 SECOND = 1_000_000
@@ -103,7 +105,7 @@ class Sending:
         due = None
         if patients:
             due = await reminders.of_person(self.context, SERVER, allow_all, patients[0], about.occasion, day)
-        if due is None:
+        if due is None or due.reminder.channel != "email":
             await self._settle(standing, "stopped", "patient-objection")
             self._count("over")
             return
@@ -149,8 +151,20 @@ class Sending:
             return "in doubt"
         except TakenError:
             return "before"
-        await record.settle(context, intended[-1], "completed")
+        await self._sent(intended[-1])
         return "sent"
+
+    async def _sent(self, intended: Record) -> None:
+        """Record that the server has it, and wait for a database that is away: a doubt would stay for good."""
+        for seconds in (*RECORD_AGAIN_SECONDS, 0.0):
+            try:
+                await self._settle(intended, "completed", None)
+            except FhirError as error:
+                if error.status != 503 or not seconds:
+                    raise
+                await asyncio.sleep(seconds)
+            else:
+                return
 
     async def _refused(self, due: Due, before: Record | None, intended: list[Record], *, lasting: bool) -> Result:
         known = intended[-1] if intended else before
@@ -164,7 +178,7 @@ class Sending:
                 await record.put_off(self.context, due, known)
         return "refused" if lasting or given_up else "put off"
 
-    async def _settle(self, standing: Record, status: record.Status, reason: record.Reason) -> None:
+    async def _settle(self, standing: Record, status: record.Status, reason: record.Reason | None) -> None:
         with suppress(TakenError):
             await record.settle(self.context, standing, status, reason)
 
