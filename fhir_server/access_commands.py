@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -165,6 +165,26 @@ def give_code(login: str, data: Data = Path("data"), base_url: BaseUrl = "") -> 
     with _told():
         code = _run(data, base_url, give)
     out.print(f"one-time code for /account/password, good for an hour: {code}", highlight=False)
+
+
+@users_app.command("proxy")
+def set_proxy(
+    login: Annotated[str, typer.Argument(help="Login name of the recipient who is to act for somebody.")],
+    patient: Annotated[str, typer.Argument(help="Id of the Patient they act for.")],
+    without_end: Annotated[bool, typer.Option("--without-end", help="For an adult, not for a child until 18.")] = False,
+    ends: Annotated[bool, typer.Option("--end", help="They act for this Patient no longer.")] = False,
+    data: Data = Path("data"),
+    base_url: BaseUrl = "",
+) -> None:
+    """Let a recipient act for a child until it is 18 (by the birth date on record), or for an adult."""
+    name = users.login_name(login)
+    with _told():
+        until = _run(
+            *(data, base_url),
+            lambda context: administering.set_proxy(context, name, patient, without_end=without_end, ends=ends),
+        )
+    day = f" until {datetime.fromtimestamp(until // 1_000_000, UTC).date()}" if until else ""
+    out.print(f"{name} acts for Patient/{patient} {'no longer' if ends else 'now'}{day}", highlight=False)
 
 
 @users_app.command("list")

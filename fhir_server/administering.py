@@ -6,14 +6,19 @@ https://hl7.org/fhir/smart-app-launch/app-launch.html#register-app-with-ehr
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 
-from fhir_server.access import passwords, recovery, second_factor
+from fhir_server.access import passwords, recovery, second_factor, users
 from fhir_server.access.authority import Authority
 from fhir_server.app import open_context
+from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context, Settings
+from fhir_server.fhir import json
 from fhir_server.store.clients import RegisteredClient
 from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.users import User
+
+_DAY = len("YYYY-MM-DD")
 
 
 @asynccontextmanager
@@ -83,3 +88,31 @@ async def disable_user(authority: Authority, login: str) -> bool:
     await authority.users.disable(login)
     await recovery.end_all(authority, user)
     return True
+
+
+async def set_proxy(
+    context: Context, login: str, patient: str, *, without_end: bool = False, ends: bool = False
+) -> int:
+    """Let a recipient act for a Patient: for a child until 18, by the birth date on record, else `without_end`; with
+    `ends` no longer. The moment (microseconds) at which it ends, 0 for none. What the recipient had open ends.
+
+    ValueError with a sentence where that cannot be; FhirError 404 for the Patient, 503.
+    """
+    user = await context.authority.users.find(login)
+    if user is None or "recipient" not in user.roles:
+        raise ValueError(f"no recipient is called {login}")
+    stored = await context.store.read(SERVER, allow_all, "Patient", patient)
+    born = str(json.parse(stored.raw or b"{}").get("birthDate", ""))
+    until = 0
+    if not without_end and not ends:
+        if len(born) != _DAY:
+            raise ValueError(f"Patient/{patient} has no whole birth date")
+        until = users.adult_on(date.fromisoformat(born))
+        if until <= context.clock():
+            raise ValueError(f"Patient/{patient} is 18")
+    others = tuple(each for each in user.proxy_for if each[0] != patient)
+    if ends and not (others or user.patient):
+        raise ValueError(f"{login} would be bound to nobody; disable the account instead")
+    await context.authority.users.set_proxies(user.login, others if ends else (*others, (patient, until)))
+    await recovery.end_all(context.authority, user)
+    return until

@@ -6,6 +6,7 @@ No FHIR resources: nothing of them can be searched or read over the API. A docum
 private; `s` is the opaque subject that tokens and logs name instead.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pymongo.errors import DuplicateKeyError
@@ -27,7 +28,7 @@ class User:
     patient: str = ""
     """Id of the Patient a recipient is."""
     proxy_for: tuple[tuple[str, int], ...] = ()
-    """Ids of the Patients a recipient acts for, each with the moment (microseconds) a child becomes 18; 0 for others."""
+    """Ids of the Patients a recipient acts for, each with the moment (microseconds) a child is 18; 0 for others."""
     practitioner: str = ""
     organization: str = ""
     password: str = field(default="", repr=False)
@@ -87,6 +88,12 @@ class Users:
         """Replace a user's password hash."""
         async with self.database.writing():
             await self.database.collection(USERS).update_one({"_id": login}, {"$set": {"password": password}})
+
+    async def set_proxies(self, login: str, proxy_for: Sequence[tuple[str, int]]) -> None:
+        """Replace whom a user acts for."""
+        change = {"proxy_for": [list(each) for each in proxy_for]}
+        async with self.database.writing():
+            await self.database.collection(USERS).update_one({"_id": login}, {"$set": change})
 
     async def use_step(self, login: str, step: int) -> bool:
         """Use up a step of the second factor; False where it, or a later one, was used before."""

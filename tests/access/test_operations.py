@@ -4,10 +4,12 @@ Which operations are for whom, and with which scopes.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from fhir_server.caller import Caller
+from fhir_server.operations import enrolment
 from fhir_server.operations.catalogue import OPERATIONS
 from tests.access.conftest import House
 from tests.access.test_policy import ANALYST, ANN, NORTH, PLANT, SOUTH
@@ -39,10 +41,19 @@ CARD = "$health-cards-issue?credentialType=Immunization"
         (replace(PLANT, scopes=("user/Group.rs",)), "POST", "Group/roster-plant/$roster-upload", 403),
         (PLANT, "POST", "Group/roster-south/$roster-upload", 404),
         (ANN, "GET", "Group/phase/$who-would-be", 403),
+        (ANN, "POST", "Patient/ann/$invite", 403),
+        (NORTH, "POST", "Patient/ann/$invite", 200),
+        (NORTH, "POST", "Patient/ben/$invite", 404),
+        (NORTH, "POST", "Group/roster-plant/$invite", 404),
+        (PLANT, "POST", "Group/roster-plant/$invite", 200),
+        (PLANT, "POST", "Group/roster-south/$invite", 404),
+        (PLANT, "POST", "Patient/ann/$invite", 404),
+        (ANALYST, "POST", "Group/roster-plant/$invite", 403),
+        (NORTH, "POST", "Immunization/Immunization-ann/$dispute", 403),
     ],
 )
 async def test_who_may_call(house: House, caller: Caller, method: str, path: str, status: int) -> None:
-    headers = {"Content-Type": "text/csv"} if "roster" in path else {}
+    headers = {"Content-Type": "text/csv"} if "roster-upload" in path else {}
     content = b"row_id,first_name,last_name,birth_date\n1,Ann,Other,1990-01-01\n" if headers else None
     answer = await house.http.request(method, path, content=content, headers={**house.token(caller), **headers})
     assert answer.status_code == status, answer.text[:500]
@@ -79,3 +90,89 @@ async def test_a_jobs_caller_is_kept_whole(house: House) -> None:
 def test_rows_that_change_data_name_roles_or_scopes() -> None:
     for row in OPERATIONS:
         assert row.needs is not None or row.types or not row.affects_state, row.code
+
+
+def given(**named: str) -> dict[str, object]:
+    """Parameters with these values; a name may say its type: `remove_code`."""
+    parts = []
+    for name, value in named.items():
+        member, _, kind = name.partition("_")
+        parts.append({"name": member, f"value{(kind or 'string').capitalize()}": value})
+    return {"resourceType": "Parameters", "parameter": parts}
+
+
+@pytest.mark.parametrize(
+    ("caller", "person", "status"),
+    [
+        (ANN, "ann", 200),
+        (ANN, "ben", 404),
+        (ANN, "absent", 404),
+        (replace(ANN, scopes=("patient/*.rs",)), "ann", 403),
+        (NORTH, "ann", 200),
+        (SOUTH, "ann", 404),
+        (PLANT, "dan", 403),
+        (ANALYST, "ann", 403),
+    ],
+)
+async def test_who_may_change_where_somebody_is_reached(house: House, caller: Caller, person: str, status: int) -> None:
+    before = (await house.ask(STEWARD, "GET", "Patient/ann")).json()
+    body = given(email="ann@example.org", language_code="es")
+    answer = await house.ask(caller, "POST", f"Patient/{person}/$update-contact", body)
+    assert answer.status_code == status, answer.text
+    after = (await house.ask(STEWARD, "GET", "Patient/ann")).json()
+    server_owned = ("meta", "telecom", "communication")
+    assert {name: after[name] for name in after if name not in server_owned} == {
+        name: before[name] for name in before if name not in server_owned
+    }
+
+
+async def test_the_change_of_a_contact_leaves_the_rest(house: House) -> None:
+    fax = {"system": "fax", "value": "1"}
+    old = {"system": "email", "value": "old@example.org", "use": "old"}
+    patient = (await house.ask(STEWARD, "GET", "Patient/cat")).json()
+    telecom = [fax, old, {"system": "email", "value": "a@example.org"}, {"system": "phone", "value": "+19195550101"}]
+    spoken = {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "fr"}]}, "preferred": True}
+    await house.ask(STEWARD, "PUT", "Patient/cat", {**patient, "telecom": telecom, "communication": [spoken]})
+    body = given(phone="(919) 555-0102", remove_code="email", language_code="es")
+    answer = (await house.ask(NORTH, "POST", "Patient/cat/$update-contact", body)).json()
+    assert answer["telecom"] == [{"system": "phone", "value": "+19195550102", "rank": 1}, fax, old]
+    assert [each.get("preferred") for each in answer["communication"]] == [True, None]
+    nothing = await house.ask(NORTH, "POST", "Patient/cat/$update-contact", {"resourceType": "Parameters"})
+    assert nothing.status_code == 400
+    for wrong in ({"email": "no"}, {"phone": "1"}, {"language_code": "xx"}, {"remove_code": "fax"}):
+        refused = await house.ask(NORTH, "POST", "Patient/cat/$update-contact", given(**wrong))
+        assert refused.status_code == 400, wrong
+
+
+async def test_a_person_disputes_a_dose_and_writes_no_other_task(house: House) -> None:
+    body = given(reason="That was my sister.")
+    for id, status in (("Immunization-ann", 200), ("Immunization-ben", 404), ("absent", 404)):
+        answer = await house.ask(ANN, "POST", f"Immunization/{id}/$dispute", body)
+        assert answer.status_code == status, answer.text
+    tasks = (await house.ask(NORTH, "GET", "Task?code=disputed-dose")).json()["entry"]
+    assert [task["resource"]["focus"]["reference"] for task in tasks] == ["Immunization/Immunization-ann"]
+    assert (await house.ask(SOUTH, "GET", "Task?code=disputed-dose")).json()["total"] == 0
+    reading = replace(ANN, scopes=("patient/Immunization.rs",))
+    assert (await house.ask(reading, "POST", "Immunization/Immunization-ann/$dispute", body)).status_code == 403
+    assert (await house.ask(ANN, "POST", "Immunization/Immunization-ann/$dispute", given(reason=" "))).is_error
+
+
+async def test_what_an_employers_code_opens(house: House) -> None:
+    """Not what others have recorded; and nobody is told why."""
+    answer = (await house.ask(PLANT, "POST", "Group/roster-plant/$invite")).json()
+    codes = {
+        told["valueReference"]["reference"]: code["valueString"]
+        for each in answer["parameter"]
+        for told, code in [each["part"][:2]]
+    }
+    assert "Patient/dan" in codes
+    redeem = partial(enrolment.redeem, house.context, "dan", "a long password")
+    assert await redeem(codes["Patient/dan"], "1980-05-05") is None
+    care = (await house.ask(NORTH, "POST", "Patient/dan/$invite")).json()["parameter"][0]["part"][1]["valueString"]
+    user = await redeem(care, "1980-05-05")
+    assert user is not None
+    assert (user.patient, user.roles) == ("dan", frozenset({"recipient"}))
+    # Whom they treat has an account: they may know; the employer is answered as before.
+    assert (await house.ask(NORTH, "POST", "Patient/dan/$invite")).status_code == 409
+    again = (await house.ask(PLANT, "POST", "Group/roster-plant/$invite")).json()
+    assert len(again["parameter"]) == len(answer["parameter"])

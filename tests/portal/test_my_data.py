@@ -4,7 +4,9 @@ My contact, my password, who looked at my record, its copy, links to it, a dose 
 """
 
 import re
-from dataclasses import replace
+from datetime import date
+
+import pytest
 
 from fhir_server import administering
 from fhir_server.access import users
@@ -105,13 +107,23 @@ async def test_a_childs_pages_until_18(town: Town) -> None:
     async with town.visitor() as http:
         login = login_in(await register(http, **ANA))
         async with administering.opened(settings) as context:
-            user = await context.authority.users.find(login)
-            assert user is not None
-            ends = context.clock() + 86_400_000_000
-            await context.authority.users.put(replace(user, proxy_for=((children[0], ends), (children[1], 1))))
-        page = await http.get("/portal/login?next=/me")
-        assert page.text.index("<h1>Ana Nueva</h1>")
+            authority = context.authority
+            until = await administering.set_proxy(context, login, children[0])
+            assert until == users.adult_on(date(2010, 1, 1))
+            await administering.set_proxy(context, login, children[1], without_end=True)
+            await administering.set_proxy(context, login, children[1], ends=True)
+            with pytest.raises(ValueError, match="is 18"):
+                await administering.set_proxy(context, login, "demo-ruth")
+            with pytest.raises(ValueError, match="no recipient"):
+                await administering.set_proxy(context, "ortiz", children[0])
+            user = await authority.users.find(login)
+            assert user is not None and user.proxy_for == ((children[0], until),)
+            # Carl has become 18.
+            await authority.users.set_proxies(login, [*user.proxy_for, (children[1], authority.clock() - 1)])
+        page = await http.get("/me")
+        assert "login" in forms(page)
+        page = await send(http, forms(page)["login"], username=login, password=PASSWORD)
+        assert "<h1>Ana Nueva</h1>" in page.text
         assert "Cleo Kid" in page.text and "Carl Kid" not in page.text
         assert "<h1>Cleo Kid</h1>" in (await http.get(f"/me?person={children[0]}")).text
         assert (await http.get(f"/me?person={children[1]}")).status_code == 404
-    assert users.patients(replace(user, proxy_for=((children[1], 1),)), ends) == {user.patient}
