@@ -193,6 +193,25 @@ async def test_twins_of_a_request_store_one_dose(town: Town) -> None:
         assert len(await doses(http, town, person)) == 1
 
 
+async def test_signed_out_meanwhile_nothing_is_lost(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        person = await register(http, "Outside", "1962-05-05")
+        form = await dose_form(http, person)
+        token = next(cookie for cookie in http.cookies.jar if cookie.name == "portal")
+        http.cookies.delete("portal")
+        typed = {**NOTHING, "health": ["pregnant", "fillers"], "code": code_of("LATE-1"), "site": "RT", "route": "IM"}
+        page = await send(http, form, **typed, day=TODAY.isoformat())
+        assert (page.status_code, "Please sign in again" in page.text) == (401, True)
+        assert (await http.post(form.action, data={"code": "x"})).url.path != form.action
+        http.cookies.jar.set_cookie(token)
+        page = await send(http, form_of(page, "again"))
+        said = told(page).text
+        assert "Pregnant or breastfeeding" in said
+        assert "Dermal fillers" in said
+        page = await send(http, form_of(page, "doubts"), decision="save")
+        assert "LATE-1" in told(page).text
+
+
 async def test_what_speaks_against_a_dose_is_told_before(town: Town) -> None:
     async with town.visitor("ortiz") as http:
         person = await register(http, "Doubt", "1980-05-05")

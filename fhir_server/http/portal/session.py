@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -74,7 +75,7 @@ class Portal:
             try:
                 visitor = await self.visitor(request)
                 if visitor is None:
-                    return RedirectResponse(sign_in_address(request), 303, _NO_STORE)
+                    return await self._signed_out(request)
                 if not visitor.caller.roles & set(roles):
                     return self.site.page(request, "not-yours", 403)
                 return await handler(request, visitor)
@@ -103,6 +104,17 @@ class Portal:
                 return response
 
         return handle
+
+    async def _signed_out(self, request: Request) -> Response:
+        """To the sign-in; what was filled in meanwhile waits on a page, to be sent again."""
+        pairs: list[tuple[str, str]] = []
+        if request.method == "POST":
+            with suppress(ForeignFormError, FhirError):
+                pairs = await posted_by_page(self.context(), request)
+        if not pairs or any("password" in name for name, _ in pairs):
+            return RedirectResponse(sign_in_address(request), 303, _NO_STORE)
+        pairs = [pair for pair in pairs if pair[0] != "form_token"]
+        return self.form(request, "sign-in-again", 401, address=request.url.path, pairs=pairs)
 
     async def posted(self, request: Request) -> dict[str, str]:
         """The fields of a form on one of these pages. ForeignFormError for any other; FhirError 400, 413."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.fhir.outcome import refuse
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.portal import questions
 from fhir_server.http.portal.session import Visitor
 from fhir_server.http.portal.verdicts import N_
@@ -52,7 +52,7 @@ async def questionnaire(visitor: Visitor) -> Resource:
     """The questions asked now. FhirError 503 where there are none."""
     found = await visitor.visit.entries("Questionnaire", {"url": SCREENING, "status": "active"})
     if not found:
-        raise refuse(503, "transient", "no-questionnaire", "The screening questionnaire is not there.")
+        raise FhirError(503, ())
     return found[0]
 
 
