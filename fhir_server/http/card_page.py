@@ -31,6 +31,12 @@ nav a { padding: .6rem 1rem; border-radius: 6px; background: #1c4f82; color: #ff
 nav a.plain { background: none; color: #1c4f82; text-decoration: underline }
 a:focus-visible { outline: 3px solid #e08a00; outline-offset: 2px }
 .small { font-size: .85rem; color: #44515f }
+@media screen and (max-width: 34rem) {
+  thead { position: absolute; left: -99rem }
+  tr { display: block; padding: .5rem 0; border-bottom: 1px solid #cdd5de }
+  td { display: flex; gap: 1rem; padding: .1rem 0; border: 0; overflow-wrap: anywhere }
+  td::before { content: attr(data-name); flex: 0 0 7.5rem; color: #44515f }
+}
 @media print {
   :root { background: none; font-size: 11pt }
   body { padding: 0 }
@@ -65,7 +71,7 @@ def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
     links += [(f"{name}.png", "picture", "plain"), (f"{name}?lang={other}", "other-language", "plain")]
     anchors = "".join(f'<a class="{kind}" href="{_text(href)}">{say(key)}</a>' for href, key, kind in links)
     warning = f'<p class="warning" role="alert">{_text(face.warning)}</p>' if face.warning else ""
-    rows = "".join(f"<tr>{_cells('td', row)}</tr>" for row in face.doses)
+    rows = "".join(f"<tr>{_named(face.columns, row)}</tr>" for row in face.doses)
     notes = "".join(f"<p>{_text(note)}</p>" for note in face.notes)
     return (
         f'<!doctype html><html lang="{face.language}"><head><meta charset="utf-8">'
@@ -86,3 +92,9 @@ def _cells(tag: str, texts: Sequence[str]) -> str:
 
 def _text(value: str) -> str:
     return escape(value, quote=True)
+
+
+def _named(names: Sequence[str], texts: Sequence[str]) -> str:
+    """Cells that say what they are where there is no room for columns."""
+    pairs = zip(names, texts, strict=True)
+    return "".join(f'<td data-name="{_text(name)}">{_text(text)}</td>' for name, text in pairs)

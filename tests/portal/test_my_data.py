@@ -39,7 +39,9 @@ async def test_contact_and_language(town: Town) -> None:
 async def test_who_looked_at_my_record(town: Town) -> None:
     async with town.visitor("ruth") as http:
         text = told(await http.get("/me/log")).text
-    assert "yourself, or who acts for you" in text
+        whole = told(await http.get("/me/log?own=1")).text
+    assert "yourself, or who acts for you" in whole
+    assert "yourself, or who acts for you" not in text
     assert "a registry or another system" in text
     assert "demo-amy" not in text
 

@@ -23,6 +23,7 @@ from fhir_server.http.portal.site import headers
 from fhir_server.http.portal.verdicts import N_
 
 _PAGE = 50
+_LOOKED_THROUGH = 500
 _ACTIONS: Mapping[str, str] = {
     "R": N_("looked at it"),
     "E": N_("looked for something in it"),
@@ -45,13 +46,16 @@ def record_routes(portal: Portal) -> list[BaseRoute]:
 
     async def log(request: Request, visitor: Visitor) -> Response:
         who = await people(visitor, request)
-        asked = {"patient": who.id, "_sort": "-date", "_count": str(_PAGE)}
-        events = await visitor.visit.entries("AuditEvent", asked)
+        asked = {"patient": who.id, "_sort": "-date", "_count": str(_LOOKED_THROUGH)}
+        whole = "own" in request.query_params
+        found = await visitor.visit.entries("AuditEvent", asked)
+        # Where one's own looking is told, too, there is hardly anything else to be seen.
+        events = [event for event in found if whole or not _by(event, visitor.caller.subject)][:_PAGE]
         named = {agent["who"]["reference"] for event in events for agent in _told(event)}
         names = dict(zip(named, await asyncio.gather(*(_name(visitor, each) for each in named)), strict=True))
         zone = portal.site.settings.time_zone
         rows = [_row(event, names, visitor.language, zone) for event in events]
-        return portal.site.page(request, "log", who=who, name=name_of(who.patient), rows=rows, most=_PAGE)
+        return portal.site.page(request, "log", who=who, name=name_of(who.patient), rows=rows, most=_PAGE, whole=whole)
 
     async def copy(request: Request, visitor: Visitor) -> Response:
         who = await people(visitor, request)
@@ -67,6 +71,11 @@ def record_routes(portal: Portal) -> list[BaseRoute]:
         return Response(json.dump(bundle), headers=told, media_type="application/fhir+json")
 
     return [Route("/me/log", portal.page(log, ROLE)), Route("/me/copy", portal.page(copy, ROLE))]
+
+
+def _by(event: Mapping[str, Any], subject: str) -> bool:
+    agents = event.get("agent", ())
+    return any(agent.get("who", {}).get("identifier", {}).get("value") == subject for agent in agents)
 
 
 def _told(event: Mapping[str, Any]) -> list[dict[str, Any]]:
