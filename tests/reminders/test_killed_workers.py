@@ -101,28 +101,16 @@ async def test_everybody_gets_exactly_one(
 
 
 @asynccontextmanager
-async def workers(count: int, *arguments: object) -> AsyncIterator[None]:
+async def workers(*arguments: object) -> AsyncIterator[None]:
     """So many workers at any time: whoever dies is replaced."""
-
-    async def one() -> None:
-        while True:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", tether.__file__, str(os.getpid())),
-                *(sys.executable, "-m", "tests.reminders.worker", *map(str, arguments)),
-                cwd=ROOT,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            try:
-                await process.wait()
-            except asyncio.CancelledError:
-                process.kill()
-                await process.wait()
-                raise
-
-    tasks = [asyncio.create_task(one()) for _ in range(count)]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", tether.__file__, str(os.getpid())),
+        *(sys.executable, "-m", "tests.reminders.worker", *map(str, arguments)),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        process.terminate()
+        await process.wait()

@@ -1,15 +1,20 @@
-"""A worker that sends reminders: `python -m tests.reminders.worker URI DATABASE PORT OFFSET`, to be killed.
+"""Workers that send reminders, to be killed: `python -m tests.reminders.worker COUNT URI DATABASE PORT OFFSET`.
 
-Its clock is the machine's, less OFFSET microseconds. It says in EHLO who it is: worker-<pid>.example.
+So many at any time: who dies is replaced. Their clock is the machine's, less OFFSET microseconds. Each says in EHLO who
+it is: worker-<pid>.example. They are forks of one process, because what takes longest at a start is to import.
 """
 
 import asyncio
+import ctypes
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 
 from fhir_server.context import Settings
 from fhir_server.jobs.reminders import daily
+from fhir_server.store import tether
 from tests.reminders.opening import opened
 
 
@@ -32,5 +37,28 @@ async def work(uri: str, database: str, port: str, offset: str) -> None:
         await asyncio.Event().wait()
 
 
+def replace_the_dead(count: int, *arguments: str) -> None:
+    """Fork workers, until SIGTERM."""
+    living: set[int] = set()
+
+    def stop(number: int, frame: object) -> None:
+        for pid in living:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    while True:
+        while len(living) < count:
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                # Nobody is left behind where the parent is killed.
+                ctypes.CDLL(None).prctl(tether.PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+                asyncio.run(work(*arguments))
+            living.add(pid)
+        living.discard(os.wait()[0])
+
+
 if __name__ == "__main__":
-    asyncio.run(work(*sys.argv[1:]))
+    replace_the_dead(int(sys.argv[1]), *sys.argv[2:])

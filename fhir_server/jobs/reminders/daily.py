@@ -9,6 +9,7 @@ records say what was sent.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -55,6 +56,10 @@ class Daily:
     async def close(self) -> None:
         """Stop, when the message that is being sent has been."""
         await self._background.close()
+        if self.context.settings.smtp_host:
+            # Interrupted right after taking it, the turn would be nobody's for a minute.
+            with suppress(FhirError):
+                await self._turn.pass_on()
 
     async def _once(self) -> None:
         await asyncio.sleep(min(EVERY_SECONDS * 2.0**self._failures, LONGEST_PAUSE_SECONDS))
