@@ -97,7 +97,7 @@ async def test_nobody_is_registered_twice_unseen(town: Town) -> None:
         for field in ("family", "birth", "phone", "email", "gender"):
             assert f'id="{field}-problem"' in wrong.text
         assert 'value="Rosa"' in wrong.text
-        typed = {"given": "Ruth", "family": "Whitfield", "birth": "1950-06-02", "phone": "919-555-0188"}
+        typed = {"given": "carlos", "family": "Hernandez", "birth": "1988-09-17", "phone": "919-555-0188"}
         warned = await send(http, form, **typed)
         assert (warned.status_code, "Is it one of these?" in warned.text) == (409, True)
         assert "the same name, the same date of birth" in told(warned).text
@@ -107,6 +107,22 @@ async def test_nobody_is_registered_twice_unseen(town: Town) -> None:
         assert {str(page.url) for page in both} == {str(both[0].url)}
         assert "/clinic/people/" in str(both[0].url)
         assert "No e-mail address" in both[0].text
+
+
+async def test_a_hidden_twin_is_left_to_stewards(town: Town) -> None:
+    hidden = {"resourceType": "Patient", "name": [{"family": "Hidden,Núñez", "given": ["Ana", "Rosa"]}]}
+    made = await town.teller.speaking("state-registry").post("Patient", {**hidden, "birthDate": "1931-01-02"})
+    async with town.visitor("ortiz") as http:
+        form = form_of(await http.get("/clinic/people"), "register")
+        page = await send(http, form, given="Ana Rosa", family="Hidden,Núñez", birth="1931-01-02")
+        assert page.url.path.startswith("/clinic/people/")
+        assert made["id"] not in page.url.path
+    registry = town.teller.speaking("state-registry")
+    told = await registry.get(
+        "Task", code="possible-duplicate", focus=page.url.path.replace("/clinic/people", "Patient")
+    )
+    [task] = [entry["resource"] for entry in told["entry"]]
+    assert task["input"][0]["valueReference"]["reference"] == f"Patient/{made['id']}"
 
 
 async def test_lots_of_the_day(town: Town) -> None:

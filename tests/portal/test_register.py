@@ -92,10 +92,10 @@ async def test_whoever_is_on_record_is_answered_as_everybody_else(town: Town) ->
     for _ in range(50):
         tasks = (await as_staff(town, "Task?code=possible-duplicate")).json()
         matches = [task["resource"]["input"][0]["valueReference"]["reference"] for task in tasks.get("entry", ())]
-        if matches:
+        if "Patient/demo-ruth" in matches:
             break
         await asyncio.sleep(0.1)
-    assert matches == ["Patient/demo-ruth"]
+    assert matches.count("Patient/demo-ruth") == 1
 
 
 async def test_who_wrote_the_new_patient(town: Town) -> None:

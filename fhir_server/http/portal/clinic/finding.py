@@ -62,12 +62,14 @@ def finding_routes(portal: Portal) -> list[BaseRoute]:
         wrong = people.problems(typed, portal.context().today)
         if wrong:
             return _registration(request, typed, wrong, 422, form)
-        if form.get("decision") != _NOBODY_LIKE:
-            alike = await people.alike(visitor, typed)
-            if alike:
-                return _registration(request, typed, {}, 409, form, _shown(alike, visitor.language))
-        key = {"idempotency-key": f"clinic-{form.get(_FORM, '')}", "prefer": "return=representation"}
-        made = await visitor.visit.post("Patient", people.made(typed, visitor.caller.organization), key)
+        alike = await people.alike(visitor, typed)
+        if alike and form.get("decision") != _NOBODY_LIKE:
+            return _registration(request, typed, {}, 409, form, _shown(alike, visitor.language))
+        sent = {"idempotency-key": f"clinic-{form.get(_FORM, '')}", "prefer": "return=representation"}
+        if not alike:
+            # Then whoever is just like them is hidden, and counts as none; stewards are told (decision 29).
+            sent["if-none-exist"] = people.just_like(typed)
+        made = await visitor.visit.post("Patient", people.made(typed, visitor.caller.organization), sent)
         return RedirectResponse(f"/clinic/people/{made['id']}", 303)
 
     def _registration(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
 from typing import Any
+from urllib.parse import urlencode
 
 from fhir_server.domain import demographics
 from fhir_server.http.portal.clinic.dose_form import day_of
@@ -139,6 +140,12 @@ def made(typed: Mapping[str, str], organization: str) -> Resource:
         "birthDate": typed["birth"],
         "managingOrganization": {"reference": f"Organization/{organization}"},
     }
+
+
+def just_like(typed: Mapping[str, str]) -> str:
+    """The search for people of exactly these names and this birth date; `alike` finds all of them that it can see."""
+    names = [("family:exact", typed["family"]), *(("given:exact", each) for each in typed["given"].split())]
+    return urlencode([*((name, _escaped(value)) for name, value in names), ("birthdate", typed["birth"])])
 
 
 def typed_of(form: Mapping[str, str]) -> dict[str, str]:
