@@ -32,6 +32,7 @@ nav a.plain { background: none; color: #1c4f82; text-decoration: underline }
 a:focus-visible { outline: 3px solid #e08a00; outline-offset: 2px }
 .small { font-size: .85rem; color: #44515f }
 @media screen and (max-width: 34rem) {
+  .code { width: 100% }
   thead { position: absolute; left: -99rem }
   tr { display: block; padding: .5rem 0; border-bottom: 1px solid #cdd5de }
   td { display: flex; gap: 1rem; padding: .1rem 0; border: 0; overflow-wrap: anywhere }
