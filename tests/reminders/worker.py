@@ -14,13 +14,14 @@ from contextlib import suppress
 
 from fhir_server.context import Settings
 from fhir_server.jobs.reminders import daily
-from fhir_server.store import tether
+from fhir_server.store import sequencer, tether
 from tests.reminders.opening import opened
 
 
 async def work(uri: str, database: str, port: str, offset: str) -> None:
-    """Work until killed, with a lease and pauses of a test's length."""
+    """Work until killed, with leases and pauses of a test's length."""
     daily.EVERY_SECONDS, daily.LEASE_SECONDS, daily.RENEW_SECONDS = 0.05, 1.0, 0.3
+    sequencer.LEASE_SECONDS = 1.0
     me = f"worker-{os.getpid()}.example"
     settings = Settings.model_validate(
         {
