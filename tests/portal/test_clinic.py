@@ -295,6 +295,12 @@ async def test_a_dose_is_corrected_and_taken_back(town: Town) -> None:
         page = await send(http, back, decision="take-back", sure="yes")
         assert 'data-status="entered-in-error"' in page.text
         assert (await doses(http, town, person))[0]["status"] == "entered-in-error"
+        over = await send(http, correct, **right)
+        assert (over.status_code, "This dose does not count." in over.text) == (200, True)
+        strange = str(person.url.path).rpartition("/")[2]
+        for path in ("", "/correct", "/ask"):
+            elsewhere = address.replace(strange, "demo-ruth") + path
+            assert (await http.get(elsewhere)).status_code == 404
 
 
 async def test_others_are_asked_to_correct(town: Town) -> None:

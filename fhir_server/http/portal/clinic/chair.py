@@ -89,7 +89,7 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
 
     async def dose(request: Request, visitor: Visitor) -> Response:
         who = await pages.person(visitor, request)
-        stored = await visitor.visit.get(f"Immunization/{pages.named(request, 'dose')}")
+        stored = await pages.dose(visitor, request, who)
         given, answer = await asyncio.gather(
             watching.answers(visitor, stored), visitor.visit.get(f"Patient/{who.id}/$vaccine-eligibility")
         )

@@ -36,7 +36,7 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
     async def correct(request: Request, visitor: Visitor) -> Response:
         typed = await portal.posted(request) if request.method == "POST" else {}
         who = await pages.person(visitor, request)
-        stored = await visitor.visit.get(f"Immunization/{pages.named(request, 'dose')}")
+        stored = await pages.dose(visitor, request, who)
         here, _ = await pages.place(portal, visitor, request)
         today = portal.context().today
         set_today = await lots.of_day(visitor, here, today)
@@ -61,7 +61,7 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
                 changeable=stored["status"] == "completed",
             )
 
-        if request.method != "POST":
+        if request.method != "POST" or stored["status"] != "completed":
             return page(dose_form.recorded(stored))
         if typed.get(_VERSION) != stored["meta"]["versionId"]:
             return page(dose_form.recorded(stored), 409, _CHANGED)
@@ -91,7 +91,7 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
     async def ask(request: Request, visitor: Visitor) -> Response:
         typed = await portal.posted(request) if request.method == "POST" else {}
         who = await pages.person(visitor, request)
-        stored = await visitor.visit.get(f"Immunization/{pages.named(request, 'dose')}")
+        stored = await pages.dose(visitor, request, who)
         text = typed.get("text", "").strip()
         sent = False
         if request.method == "POST" and text and len(text) <= _LONGEST:

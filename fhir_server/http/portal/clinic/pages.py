@@ -52,6 +52,14 @@ async def person(visitor: Visitor, request: Request) -> Person:
     return shown(await visitor.visit.get(f"Patient/{named(request, 'person')}"), visitor.language)
 
 
+async def dose(visitor: Visitor, request: Request, who: Person) -> dict[str, Any]:
+    """The Immunization in the page's address. RefusedError 404 also for one of somebody else."""
+    stored = await visitor.visit.get(f"Immunization/{named(request, 'dose')}")
+    if not str(stored["patient"].get("reference", "")).endswith(f"Patient/{who.id}"):
+        raise RefusedError(404, {})
+    return stored
+
+
 def shown(patient: dict[str, Any], language: str) -> Person:
     """Somebody, with name and date of birth as they are said."""
     born = day_of(patient.get("birthDate", ""))
