@@ -32,10 +32,8 @@ async def verify(call: Call) -> Reply:
     at = call.arguments.text("at")
     moment = dates.microseconds(dates.parse(at).lo) if at is not None else context.clock()
     found = await reports(context, _picture(call.arguments.text("credential") or ""), moment)
-    if len(found) == 1:
-        parameters = _parts(found[0])
-    else:
-        parameters = [{"name": "card", "part": _parts(report)} for report in found]
+    cards = [{"name": "card", "part": _parts(report)} for report in found]
+    parameters = _parts(found[0]) if len(found) == 1 else cards
     answer = {"resourceType": "Parameters", "parameter": parameters}
     return Reply(200, json.dump(answer), headers=(("cache-control", "no-store"),))
 

@@ -75,6 +75,7 @@ class Operation:
         verb = "u" if self.affects_state else "r"
         needs = self.needs if self.needs is not None else tuple((each, verb) for each in sorted(self.types))
         policy.require(caller, predicate, needs, self.roles)
+
     any_spelling: bool = False
     """Whether names of parameters may be in any case, and a date may come without one (see `arguments.spelled`)."""
 

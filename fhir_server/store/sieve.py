@@ -34,9 +34,7 @@ class Sieve:
         held = {name: document.get(name, []) for name in _looked_at(self.where)}
         return satisfies(Entries(**held), document["_id"], document["lu"], self.where)
 
-    def page(
-        self, documents: Iterable[Document], after: tuple[str | int, ...] | None, limit: int
-    ) -> list[Document]:
+    def page(self, documents: Iterable[Document], after: tuple[str | int, ...] | None, limit: int) -> list[Document]:
         """Up to `limit` of the documents that satisfy the condition and come behind the position `after`."""
         rows = [self.order.placed(document) for document in documents if self.holds(document)]
         if after is not None:
