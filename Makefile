@@ -22,10 +22,10 @@ serve: $(VENV)/.embedded ## a development server on 127.0.0.1:8000, data in ./da
 	@$(BIN)/fhir-server serve --dev --data data $(ARGS)
 
 test: setup ## all tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" $(ARGS)
 
 coverage: setup ## the same, with a table of the lines no test reaches (two to three times as slow)
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
 
 test-long: setup ## the volumes named in the issues, whole
 	@$(BIN)/python -m pytest -m long --timeout 1800 --volumes docs/volumes.md $(ARGS)

@@ -25,6 +25,20 @@ def shared() -> Path:
     return SHARED
 
 
+TOGETHER = ("access", "oauth", "portal", "reminders")
+"""Folders whose files share one application and what was stored in it: each is run by one process, in order."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what must be run by the same process: a file, or a folder whose files share one application."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here)
+        group = place.parts[0] if place.parts[0] in TOGETHER else place.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 class Server:
     """A running `fhir-server serve`, with `--dev` unless told otherwise: its base address, data folder and process."""
 

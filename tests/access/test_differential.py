@@ -219,7 +219,7 @@ def level_of(scope: str) -> str:
 
 async def test_random_callers_see_what_a_filter_would_leave(house: House, rule: Filter) -> None:
     chance = random.Random(2026)
-    came_to = Counter([await compare(house, rule, chance) for _ in range(300)])
+    came_to = Counter([await compare(house, rule, chance) for _ in range(2_000)])
     assert min(came_to["found"], came_to["empty"], came_to["refused"]) >= 50, came_to
 
 

@@ -14,7 +14,7 @@ from tests.oauth.systems import ask, claims, signed
 
 SMART = "/fhir/.well-known/smart-configuration"
 APP = {"origin": "https://app.example"}
-STRANGER = {"origin": "https://evil.example"}
+STRANGER = {"origin": "https://stranger.example"}
 
 
 async def get(house: House, address: str, **headers: str) -> httpx.Response:
