@@ -10,7 +10,7 @@ from fhir_server.operations import facts, people
 from tests.access.conftest import House
 from tests.access.test_matrix import PRINCIPALS
 
-DAN = Caller("m-dan", frozenset({"recipient"}), "app", ("patient/*.rs",), frozenset({"dan"}), "dan")
+DAN = Caller("m.dan", frozenset({"recipient"}), "app", ("patient/*.rs",), frozenset({"dan"}), "dan")
 
 
 def caller(name: str) -> Caller:
