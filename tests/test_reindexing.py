@@ -72,7 +72,7 @@ async def test_the_command_survives_kill_9_and_goes_on(tmp_path: Path) -> None:
 
 
 async def test_the_server_does_it_beside_its_requests(tmp_path: Path) -> None:
-    count = 600
+    count = 2_500
     await old_folder(tmp_path, count)
     server = Server(tmp_path)
     await server.start()
