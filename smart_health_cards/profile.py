@@ -77,7 +77,8 @@ def day(value: object) -> str | None:
 def _bundle(bundle: Mapping[str, Any], code_allowed: CodeAllowed | None) -> Iterator[Finding]:
     if bundle.get("type") != "collection":
         yield Finding("bundle-type", "Bundle.type", "The Bundle is not a collection.")
-    yield from _beyond(bundle, _JUDGED_BUNDLE, "Bundle")
+    if not bundle.keys() <= _JUDGED_BUNDLE:
+        yield from _beyond(bundle, _JUDGED_BUNDLE, "Bundle")
     patients: list[str] = []
     doses: list[tuple[Mapping[str, Any], str]] = []
     urls: set[str] = set()
@@ -87,7 +88,8 @@ def _bundle(bundle: Mapping[str, Any], code_allowed: CodeAllowed | None) -> Iter
         if not isinstance(url, str) or not _RESOURCE_URI.fullmatch(url) or url in urls:
             yield Finding("full-url", f"{place}.fullUrl", "An entry's fullUrl is not resource:N, or not its own.")
         urls.add(str(url))
-        yield from _beyond(entry, _JUDGED_ENTRY, place)
+        if not entry.keys() <= _JUDGED_ENTRY:
+            yield from _beyond(entry, _JUDGED_ENTRY, place)
         yield from _not_minified(resource, f"{place}.resource")
         match resource.get("resourceType"):
             case "Patient":
@@ -110,7 +112,8 @@ def _patient(patient: Mapping[str, Any], place: str) -> Iterator[Finding]:
     for element in _NEVER_ON_PATIENT:
         if element in patient:
             yield Finding(f"patient-{element}", f"{place}.{element}", f"A card never carries the person's {element}.")
-    yield from _beyond(patient, _JUDGED_PATIENT, place)
+    if not patient.keys() <= _JUDGED_PATIENT:
+        yield from _beyond(patient, _JUDGED_PATIENT, place)
     names = objects(patient.get("name"))
     if not names:
         yield Finding("name-missing", f"{place}.name", "The Patient has no name.")
@@ -120,7 +123,8 @@ def _patient(patient: Mapping[str, Any], place: str) -> Iterator[Finding]:
         where = f"{place}.name[{position}]"
         if not any(name.get(part) for part in ("family", "given", "text")):
             yield Finding("name-empty", where, "The name has neither family, given nor text.")
-        yield from _beyond(name, _JUDGED_NAME, where)
+        if not name.keys() <= _JUDGED_NAME:
+            yield from _beyond(name, _JUDGED_NAME, where)
     if "birthDate" not in patient:
         yield Finding("birth-date-missing", f"{place}.birthDate", "The Patient has no date of birth.", "warning")
     elif day(patient["birthDate"]) != patient["birthDate"]:
@@ -135,7 +139,8 @@ def _immunization(
     for element in _NEVER_ON_IMMUNIZATION:
         if element in dose:
             yield Finding("element-not-allowed", f"{place}.{element}", f"A card never carries {element}.")
-    yield from _beyond(dose, _JUDGED_IMMUNIZATION, place)
+    if not dose.keys() <= _JUDGED_IMMUNIZATION:
+        yield from _beyond(dose, _JUDGED_IMMUNIZATION, place)
     yield from _vaccine_code(members(dose.get("vaccineCode")), f"{place}.vaccineCode", code_allowed)
     reference = members(dose.get("patient"))
     if reference.get("reference") != patient:
@@ -160,7 +165,8 @@ def _vaccine_code(concept: Mapping[str, Any], place: str, code_allowed: CodeAllo
     systems = [coding.get("system") for coding in codings]
     for position, coding in enumerate(codings):
         where, system, code = f"{place}.coding[{position}]", coding.get("system"), coding.get("code")
-        yield from _beyond(coding, _JUDGED_CODING, where)
+        if not coding.keys() <= _JUDGED_CODING:
+            yield from _beyond(coding, _JUDGED_CODING, where)
         if not isinstance(system, str) or system not in VACCINE_SYSTEMS:
             yield Finding("vaccine-code-system", where, "The vaccine's code is not of CVX, SNOMED CT or ICD-11.")
         elif systems.count(system) > 1:
@@ -204,8 +210,10 @@ def _performer(dose: Mapping[str, Any], place: str) -> Iterator[Finding]:
         elif len(display) >= _PERFORMER_LIMIT:
             text = "The performer's name has 30 characters or more."
             yield Finding("performer-display-long", f"{where}.actor.display", text, "warning")
-        yield from _beyond(performer, {"actor"}, where)
-        yield from _beyond(actor, {"display"}, f"{where}.actor")
+        if not performer.keys() <= {"actor"}:
+            yield from _beyond(performer, {"actor"}, where)
+        if not actor.keys() <= {"display"}:
+            yield from _beyond(actor, {"display"}, f"{where}.actor")
 
 
 def _not_minified(resource: Mapping[str, Any], place: str) -> Iterator[Finding]:
@@ -235,8 +243,6 @@ def _meta(meta: object, place: str) -> Iterator[Finding]:
 
 
 def _beyond(value: Mapping[str, Any], judged: set[str], place: str) -> Iterator[Finding]:
-    if value.keys() <= judged:
-        return
     for element in sorted(value.keys() - judged):
         text = f"{element} is more than a minimal card carries."
         yield Finding("not-minimal", f"{place}.{element}", text, "warning")

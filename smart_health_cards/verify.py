@@ -25,6 +25,16 @@ _MISLEADING = frozenset({"status-not-completed", "patient-count", "patient-refer
 """Breaches of the profile under which a card does not show that this person got this dose."""
 
 
+# What most cards get, made once.
+_WELL_FORMED = Verdict("format", "pass", "well-formed", "The card is well-formed.")
+_SIGNED = Verdict("signature", "pass", "signed", "The signature is right.")
+_IN_FORCE = Verdict("validity", "pass", "in-force", "The card is in force.")
+_NO_RID = Verdict("revocation", "pass", "no-rid", "The card is not of a kind that is revoked by itself.")
+_NOT_REVOKED = Verdict("revocation", "pass", "not-revoked", "The card is not revoked.")
+_TRUSTED = Verdict("trust", "pass", "issuer-trusted", "The issuer is trusted.")
+_MINIMAL = Verdict("profile", "pass", "minimal-form", "The card meets the vaccination profile.")
+
+
 def verify(data: bytes | str, trust: TrustList, at: float, *, leeway: int = 0, chunks: bool = False) -> list[Report]:
     """A report for each card in `data`; at least one, and never an exception, whatever `data` is.
 
@@ -51,7 +61,7 @@ def _report(text: str, trust: TrustList, at: float, leeway: int) -> Report:
     issuer = trust.issuers.get(claims["iss"])
     key = issuer.keys.get(parts.kid) if issuer is not None else None
     verdicts = (
-        Verdict("format", "pass", "well-formed", "The card is well-formed."),
+        _WELL_FORMED,
         _signature(parts, issuer, key),
         _validity(claims, at, leeway),
         _revocation(claims, key),
@@ -111,7 +121,7 @@ def _signature(parts: jws.Parts, issuer: TrustedIssuer | None, known: TrustedKey
     if not known.key.verifies(parts.signature, parts.signing_input):
         text = "The signature is wrong: the card was changed, or is not from this issuer."
         return Verdict("signature", "fail", "signature-wrong", text)
-    return Verdict("signature", "pass", "signed", "The signature is right.")
+    return _SIGNED
 
 
 def _validity(claims: Mapping[str, Any], at: float, leeway: int) -> Verdict:
@@ -119,7 +129,7 @@ def _validity(claims: Mapping[str, Any], at: float, leeway: int) -> Verdict:
         return Verdict("validity", "fail", "not-yet-valid", "The card is dated in the future.")
     if "exp" in claims and claims["exp"] <= at - leeway:
         return Verdict("validity", "fail", "expired", "The card has expired.")
-    return Verdict("validity", "pass", "in-force", "The card is in force.")
+    return _IN_FORCE
 
 
 def _revocation(claims: Mapping[str, Any], known: TrustedKey | None) -> Verdict:
@@ -130,7 +140,7 @@ def _revocation(claims: Mapping[str, Any], known: TrustedKey | None) -> Verdict:
     if known.revocations is not None and rid is not None and known.revocations.revokes(rid, claims["nbf"]):
         return Verdict("revocation", "fail", "revoked", "The issuer has revoked the card.")
     if rid is None:
-        return Verdict("revocation", "pass", "no-rid", "The card is not of a kind that is revoked by itself.")
+        return _NO_RID
     if known.crl_version is None and known.revocations is None:
         return Verdict("revocation", "pass", "no-list-published", "The issuer publishes no revocations for this key.")
     if known.revocations is None:
@@ -139,7 +149,7 @@ def _revocation(claims: Mapping[str, Any], known: TrustedKey | None) -> Verdict:
     if known.crl_version is not None and known.revocations.ctr < known.crl_version:
         text = "The revocation list at hand is older than the issuer's."
         return Verdict("revocation", "unknown", "list-outdated", text)
-    return Verdict("revocation", "pass", "not-revoked", "The card is not revoked.")
+    return _NOT_REVOKED
 
 
 def _trust(issuer: TrustedIssuer | None) -> Verdict:
@@ -147,7 +157,7 @@ def _trust(issuer: TrustedIssuer | None) -> Verdict:
         return Verdict("trust", "fail", "issuer-unknown", "The issuer is not on the list of trusted issuers.")
     if not issuer.trusted:
         return Verdict("trust", "fail", "issuer-not-trusted", "The issuer's keys are known, but it is not trusted.")
-    return Verdict("trust", "pass", "issuer-trusted", "The issuer is trusted.")
+    return _TRUSTED
 
 
 def _profile(found: Mapping[str, Any]) -> Verdict:
@@ -160,4 +170,4 @@ def _profile(found: Mapping[str, Any]) -> Verdict:
         return Verdict("profile", status, finding.code, f"{finding.expression}: {finding.text}")
     if findings:
         return Verdict("profile", "pass", "allowable-form", "The card says more than a minimal one would.")
-    return Verdict("profile", "pass", "minimal-form", "The card meets the vaccination profile.")
+    return _MINIMAL
