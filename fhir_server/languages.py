@@ -26,6 +26,11 @@ SOURCE = "en"
 FOLDER = Path(str(files("fhir_server"))) / "locales"
 
 
+def N_(sentence: str) -> str:  # noqa: N802 - the name by which gettext's tools find what it marks
+    """Marks a sentence for the catalogues; it is said in the reader's language later."""
+    return sentence
+
+
 @cache
 def languages() -> tuple[str, ...]:
     """The languages there are, that of the source first."""

@@ -18,7 +18,7 @@ from fhir_server.http import cookies
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
 from fhir_server.http.portal.session import TOKEN, Portal, Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _POINTS = ("email", "phone")
 _PROBLEMS: Mapping[str, str] = {

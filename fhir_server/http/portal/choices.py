@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.http.portal.session import Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 from fhir_server.operations.vocabulary import CONSENT_CATEGORY
 
 KINDS: Mapping[str, tuple[str, str, str, str]] = {

@@ -18,7 +18,7 @@ from fhir_server.http.portal import choices
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
 from fhir_server.http.portal.session import Portal, Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 from terminology import codes
 
 ROLE = "recipient"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 _VALUES = {"date": "valueDate", "string": "valueString", "text": "valueString", "boolean": "valueBoolean"}

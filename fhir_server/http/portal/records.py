@@ -20,7 +20,7 @@ from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import name_of, people
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.http.portal.site import headers
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _PAGE = 50
 _LOOKED_THROUGH = 500

@@ -22,7 +22,7 @@ from fhir_server.http import cookies
 from fhir_server.http.forms import with_form
 from fhir_server.http.portal.questions import NO_DATE, NOT_GIVEN, is_date
 from fhir_server.http.portal.session import TOKEN, Portal
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 from fhir_server.operations import enrolment
 from fhir_server.operations.enrolment import Person
 from fhir_server.store.users import User

@@ -16,7 +16,7 @@ from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
 from fhir_server.http.portal.session import Portal, Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _DAYS: Mapping[str, tuple[int, str]] = {
     "1": (1, N_("For a day")),

@@ -91,7 +91,6 @@ def _environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     found = languages.translations(language)
-    # The extension adds this method to the environment; its types do not know.
-    environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined] # the extension adds it
     environment.filters["day"] = lambda value: languages.day(value, language)
     return environment

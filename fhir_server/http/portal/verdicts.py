@@ -6,14 +6,10 @@ https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#pr
 from collections.abc import Mapping
 from typing import Literal
 
+from fhir_server.languages import N_
 from smart_health_cards import Report
 
 Outcome = Literal["valid", "unsure", "invalid"]
-
-
-def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for "to be translated later"
-    """Marks a sentence for the catalogues."""
-    return sentence
 
 
 HEADINGS: Mapping[Outcome, str] = {

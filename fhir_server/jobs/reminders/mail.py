@@ -22,6 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fhir_server import languages
 from fhir_server.domain import demographics
 from fhir_server.domain.reminders import Occasion
+from fhir_server.languages import N_
 
 LONGEST_NAME = 100
 """Characters of a name that are shown."""
@@ -30,11 +31,6 @@ _ENCODED = "=?"
 """Begins an encoded word (RFC 2047). Python's email decodes those of a display name again when it writes the header,
 with the line breaks that may be in them."""
 _DOT = re.compile(rb"(?m)^\.")
-
-
-def N_(sentence: str) -> str:  # noqa: N802 - the name by which gettext's tools find what it marks
-    """Marks a sentence for the catalogues; it is said in the reader's language later."""
-    return sentence
 
 
 SUBJECTS: Mapping[Occasion, str] = {
@@ -122,8 +118,7 @@ def shown(name: str) -> str:
 def _template(kind: str, language: str) -> Any:
     environment = Environment(
         loader=PackageLoader("fhir_server.jobs.reminders"),
-        # For the plain text there is nothing to escape: it is no markup.
-        autoescape=kind == "html",  # noqa: S701
+        autoescape=kind == "html",  # noqa: S701 - the plain text is no markup: there is nothing to escape
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,

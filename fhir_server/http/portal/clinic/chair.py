@@ -16,7 +16,7 @@ from fhir_server.http.portal.clinic.dose_form import ROUTES, SITES, day_of, reco
 from fhir_server.http.portal.me import dose_of
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.session import Portal, Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _CARD_ADDRESS = "/cards/"
 _HAS_ACCOUNT = "account-exists"

@@ -18,7 +18,7 @@ from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.clinic import dose_form, doubts, lots, pages
 from fhir_server.http.portal.me import dose_of
 from fhir_server.http.portal.session import Portal, Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _VERSION, _READ = "version", "read"
 _NOT_OURS = "not-submitter"

@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_server.http.portal.clinic import packages
 from fhir_server.http.portal.clinic.lots import Lot, Place, codings, manufacturer, of_package
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 from terminology import codes
 from terminology.systems import CVX
 

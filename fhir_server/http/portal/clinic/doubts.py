@@ -17,7 +17,7 @@ from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.clinic import dose_form, screening
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.session import Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 from terminology import codes
 from terminology.systems import CVX
 

@@ -15,7 +15,7 @@ from fhir_server.http.portal.clinic import pages
 from fhir_server.http.portal.clinic.dose_form import day_of
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.session import Portal, Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 _PAGES = 5
 """Pages of the answer that are looked at for one of ours; most people have nothing due."""

@@ -19,7 +19,7 @@ from fhir_server.domain import demographics
 from fhir_server.http.portal.clinic.dose_form import day_of
 from fhir_server.http.portal.person import name_of
 from fhir_server.http.portal.session import Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 
 FIELDS = ("given", "family", "birth", "phone", "email", "identifier", "gender")
 GENDERS: Mapping[str, str] = {

@@ -13,7 +13,7 @@ from typing import Any
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.portal import questions
 from fhir_server.http.portal.session import Visitor
-from fhir_server.http.portal.verdicts import N_
+from fhir_server.languages import N_
 from fhir_server.operations.histories import OBSERVATION
 from fhir_server.operations.vocabulary import BASE, NO_CODE
 
