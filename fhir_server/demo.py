@@ -43,6 +43,8 @@ async def run(console: Console, port: int, data: Path) -> bool:
         origin = base.removesuffix("/fhir")
         console.print("\n[bold]Have a look:[/bold]")
         for name, address in (
+            ("Pages for people", f"{origin}/"),
+            ("Check a card", f"{origin}/verify"),
             ("What the server can do", f"{base}/metadata"),
             ("How to get in", f"{base}/.well-known/smart-configuration"),
             ("Her card's QR code", teller.learned["card"]),
