@@ -16,26 +16,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fhir_server import (
-    access_commands,
-    checkup,
-    demo,
-    keys,
-    loading,
-    loading_ig,
-    reindexing,
-    reminding,
-    serve,
-    verifying,
-)
+from fhir_server import serve
+from fhir_server.commands import access, checkup, demo, keys, loading, loading_ig, reindexing, reminding, verifying
 from fhir_server.context import Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import PackageError
 from fhir_server.jobs.reminders.post import UnavailableError
-from fhir_server.signing_in import SignInError, SystemAuth
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
+from fhir_server.story.signing_in import SignInError, SystemAuth
 from smart_health_cards import CardError
 
 app = typer.Typer(
@@ -46,8 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys.app, name="keys")
-app.add_typer(access_commands.clients_app, name="clients")
-app.add_typer(access_commands.users_app, name="users")
+app.add_typer(access.clients_app, name="clients")
+app.add_typer(access.users_app, name="users")
 
 out = Console()
 err = Console(stderr=True)

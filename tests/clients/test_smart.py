@@ -14,12 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fhir_server import administering, sample
+from fhir_server import administering
 from fhir_server.access.clients import registered
 from fhir_server.context import Settings
-from fhir_server.sample import Sample
-from fhir_server.signing_in import SystemAuth
 from fhir_server.store.daemon import free_port
+from fhir_server.story import sample
+from fhir_server.story.sample import Sample
+from fhir_server.story.signing_in import SystemAuth
 from tests.conftest import Server
 from tests.http.answers import JSON
 from tests.oauth.browser import Browser, forms

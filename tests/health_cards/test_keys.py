@@ -7,7 +7,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from fhir_server import keys
+from fhir_server.commands import keys
 from tests.conftest import Server
 from tests.health_cards.conftest import People, dose
 from tests.health_cards.test_issue import content

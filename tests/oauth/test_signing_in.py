@@ -6,9 +6,9 @@ How `fhir-server import` and the story get their tokens.
 import httpx
 import pytest
 
-from fhir_server import signing_in
 from fhir_server.access import tokens
-from fhir_server.signing_in import SignInError, SystemAuth
+from fhir_server.story import signing_in
+from fhir_server.story.signing_in import SignInError, SystemAuth
 from tests.oauth.conftest import BASE, EC, House
 
 

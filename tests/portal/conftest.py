@@ -11,10 +11,11 @@ import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from fhir_server import sample
 from fhir_server.access import second_factor, users
 from fhir_server.context import Settings
-from fhir_server.story import STEPS, Teller
+from fhir_server.story import sample
+from fhir_server.story.scenes import STEPS
+from fhir_server.story.teller import Teller
 from tests.conftest import Server
 from tests.http.answers import JSON
 from tests.oauth.browser import forms

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from fhir_server.loading import load
+from fhir_server.commands.loading import load
 from tests.conftest import Server
 from tests.http.answers import everything, patient
 from tests.http.test_batch import entry

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from fhir_server import reminding
 from fhir_server.cli import app
+from fhir_server.commands import reminding
 from fhir_server.context import Context, Settings
 from tests.conftest import Server
 from tests.operations.conftest import Clock

@@ -13,16 +13,17 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from fhir_server import sample
 from fhir_server.access import second_factor, users
 from fhir_server.context import Settings
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.sample import Sample
 from fhir_server.serve import StartError
-from fhir_server.signing_in import SignInError
 from fhir_server.store import tether
 from fhir_server.store.embedded import EmbeddedError
-from fhir_server.story import STEPS, StoryError, Teller
+from fhir_server.story import sample
+from fhir_server.story.sample import Sample
+from fhir_server.story.scenes import STEPS
+from fhir_server.story.signing_in import SignInError
+from fhir_server.story.teller import StoryError, Teller
 
 _START_SECONDS = 90
 
