@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+# Compiled modules are kept, whatever the surroundings say: a run starts a hundred processes that import the same.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test coverage test-long test-clients check bench definitions profiles clean
 

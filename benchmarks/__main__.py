@@ -110,8 +110,8 @@ async def _server(folder: Path) -> AsyncIterator[tuple[str, list[int], list[int]
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 90)
         below = children(process.pid)
-        workers = [pid for pid, words in below.items() if "fhir_server.worker" in words]
-        yield line.decode().split()[1], workers, [pid for pid in below if pid not in workers]
+        workers = [pid for pid, words in below.items() if words.startswith("fhir-worker ")]
+        yield line.decode().split()[1], workers, [pid for pid, words in below.items() if "--storage-path" in words]
     finally:
         process.terminate()
         await process.wait()

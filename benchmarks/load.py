@@ -81,14 +81,15 @@ def cpu(processes: Iterable[int]) -> float:
 
 
 def children(process: int) -> dict[int, str]:
-    """Every process below this one: pid -> its command's words."""
+    """Every process below this one: pid -> what it is called, and its command's words."""
     found: dict[int, str] = {}
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(folder.name)] = f"{(folder / 'comm').read_text().strip()} {words}"
             except (FileNotFoundError, ProcessLookupError):
                 continue
 

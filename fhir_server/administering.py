@@ -12,8 +12,9 @@ from fhir_server.access import passwords, recovery, second_factor, users
 from fhir_server.access.authority import Authority
 from fhir_server.app import open_context
 from fhir_server.caller import SERVER, allow_all
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.fhir import json
+from fhir_server.settings import Settings
 from fhir_server.store.clients import RegisteredClient
 from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.users import User

@@ -19,7 +19,7 @@ from fhir_server.access.outbound import Outbound
 from fhir_server.access.token_keys import TokenKeys
 from fhir_server.access.tokens import Tokens
 from fhir_server.caller import SERVER, Caller, Predicate, allow_all
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import Guides
 from fhir_server.http.accounts import account_routes
@@ -58,6 +58,7 @@ from fhir_server.operations import shipped
 from fhir_server.operations.catalogue import OPERATIONS
 from fhir_server.operations.health_cards_corrections import Corrections
 from fhir_server.operations.registry import Registry
+from fhir_server.settings import Settings
 from fhir_server.store.store import Store
 from smart_health_cards import TrustList
 from terminology.errors import TerminologyError
@@ -149,8 +150,11 @@ def permitted(settings: Settings, caller: Caller) -> Predicate:
     return allow_all if settings.dev or caller == SERVER else policy.access(caller, now(), settings.small_cell)
 
 
-async def prepare(settings: Settings, mongodb_uri: str) -> None:
-    """First boot, before any worker: indexes, a card key, and the resources that come with the product."""
+async def prepare(settings: Settings, mongodb_uri: str) -> bool:
+    """First boot, before any worker: indexes, a card key, and the resources that come with the product.
+
+    Whether what was stored before an upgrade is to be indexed again (`complete_index`).
+    """
     context = await open_context(settings, mongodb_uri)
     try:
         for keys in (context.card_keys, *context.tenants.values()):
@@ -164,12 +168,13 @@ async def prepare(settings: Settings, mongodb_uri: str) -> None:
         if not settings.dev and context.external is None:
             context.authority.token_keys.ensure(now() // 1_000_000)
         await shipped.load(context, SERVER, allow_all, Registry(OPERATIONS))
+        return bool(context.store.incomplete())
     finally:
         await context.store.close()
 
 
 async def complete_index(settings: Settings, mongodb_uri: str) -> None:
-    """In the supervisor: after an upgrade index again what was stored before, beside the workers, until it is done."""
+    """After an upgrade index again what was stored before, beside the workers, until it is done."""
     while True:
         try:
             context = await open_context(settings, mongodb_uri)

@@ -4,27 +4,21 @@ Order: database, first boot, socket, workers, `ready <base>`; at the end workers
 """
 
 import asyncio
+import contextlib
 import logging
-import os
 import signal
 import socket
-import sys
 import time
-from asyncio.subprocess import Process
 from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from fhir_server import worker
-from fhir_server.app import complete_index, prepare
-from fhir_server.context import Settings
-from fhir_server.store import tether
+from fhir_server import forks
+from fhir_server.forks import Fork
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedDatabase
 
 log = logging.getLogger("fhir_server.serve")
-
-_START_SECONDS = 60.0
-_STOP_SECONDS = 12.0
 
 
 class StartError(Exception):
@@ -43,15 +37,20 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stopping.set)
     database = None if settings.mongodb_uri else EmbeddedDatabase(settings.data)
     try:
+        await forks.warm()
         uri = settings.mongodb_uri or (await database.start() if database else "")
         for note in database.notes if database is not None else ():
             log.warning(note)
-        await prepare(settings, uri)
+        try:
+            lacking = await forks.prepare(settings, uri)
+        except forks.RefusedError as error:
+            raise StartError(str(error)) from None
         async with asyncio.TaskGroup() as group:
             ready = [asyncio.Event() for _ in range(settings.workers)]
             guards = [group.create_task(_guard(settings, uri, listening, event, database)) for event in ready]
             guards.append(group.create_task(_announce(ready, lambda: announce(settings.base))))
-            guards.append(group.create_task(complete_index(settings, uri)))
+            if lacking:
+                guards.append(group.create_task(_index(settings, uri)))
             if database is not None:
                 guards.append(group.create_task(database.watch()))
             await stopping.wait()
@@ -113,7 +112,7 @@ async def _guard(
         try:
             status = await process.wait()
         except asyncio.CancelledError:
-            await _stop(process)
+            await process.stop()
             raise
         quick_ends = quick_ends + 1 if time.monotonic() - started < 5 else 0
         if quick_ends >= 5:
@@ -124,43 +123,33 @@ async def _guard(
         await asyncio.sleep(0.1 * quick_ends)
 
 
-async def _start(settings: Settings, uri: str, listening: socket.socket, ready: asyncio.Event) -> Process:
-    reading, writing = os.pipe()
-    os.set_inheritable(writing, True)
-    environment = {**os.environ, worker.SETTINGS: settings.model_dump_json(), worker.URI: uri}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", tether.__file__, str(os.getpid())),
-        *(sys.executable, "-m", "fhir_server.worker", str(listening.fileno()), str(writing)),
-        env=environment,
-        pass_fds=(listening.fileno(), writing),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=sys.stderr,
-        # A terminal's Ctrl-C reaches the supervisor alone, which stops its children in order.
-        start_new_session=True,
-    )
-    os.close(writing)
+async def _start(settings: Settings, uri: str, listening: socket.socket, ready: asyncio.Event) -> Fork:
+    process, hearing = forks.worker(settings, uri, listening)
+    await process.start()
     loop = asyncio.get_running_loop()
 
     def told() -> None:
-        if os.read(reading, 16):
+        loop.remove_reader(hearing.fileno())
+        with contextlib.suppress(EOFError):
+            hearing.recv_bytes()
             ready.set()
-        loop.remove_reader(reading)
-        os.close(reading)
+        hearing.close()
 
-    loop.add_reader(reading, told)
+    loop.add_reader(hearing.fileno(), told)
     return process
 
 
-async def _stop(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-    except TimeoutError:
-        log.warning("a worker did not stop in %.0f s; killing it", _STOP_SECONDS)
-        process.kill()
-        await process.wait()
+async def _index(settings: Settings, uri: str) -> None:
+    """Until it is done, or cancelled; killed, it begins again where it was."""
+    while True:
+        process = forks.indexing(settings, uri)
+        await process.start()
+        try:
+            if await process.wait() == 0:
+                return
+        finally:
+            await process.stop()
+        await asyncio.sleep(1)
 
 
 def _is_loopback(host: str) -> bool:

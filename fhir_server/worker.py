@@ -1,47 +1,44 @@
-"""A worker process: serves the application on the socket its supervisor bound.
+"""What a forked process of the server does: serve the application, prepare the first boot, or index again.
 
-Started by serve.py as `python -m fhir_server.worker SOCKET_FD READY_FD`; settings come through the environment, never
-on the command line, because they may hold a password.
+https://www.uvicorn.org/deployment/
+
+Started by forks.py, with nothing on the command line.
 """
 
 import asyncio
-import logging
-import os
 import socket
 import sys
+from multiprocessing.connection import Connection
 
 import uvicorn
 from uvloop import new_event_loop
 
-from fhir_server.app import create_app
-from fhir_server.context import Settings
+from fhir_server import app
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.protocol import Guarded
-
-SETTINGS = "FHIR_SERVER_WORKER_SETTINGS"
-URI = "FHIR_SERVER_WORKER_MONGODB_URI"
+from fhir_server.settings import Settings
+from fhir_server.store.schema import SchemaError
+from smart_health_cards import CardError
 
 
 class _Server(uvicorn.Server):
     """A server that tells its supervisor when it takes requests."""
 
-    def __init__(self, config: uvicorn.Config, ready: int) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Connection) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            os.write(self._ready, b"ready\n")
-            os.close(self._ready)
+            self._ready.send_bytes(b"ready")
+            self._ready.close()
 
 
-def main() -> None:
+def serve(settings: Settings, uri: str, listening: socket.socket, ready: Connection) -> None:
     """Serve until SIGTERM; exit status 3 when starting up failed."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = Settings.model_validate_json(os.environ.pop(SETTINGS))
-    app = create_app(settings, os.environ.pop(URI))
     config = uvicorn.Config(
-        app,
+        app.create_app(settings, uri),
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -53,13 +50,21 @@ def main() -> None:
         http=Guarded,
         ws="none",
     )
-    listening = socket.socket(fileno=int(sys.argv[1]))
-    server = _Server(config, int(sys.argv[2]))
+    server = _Server(config, ready)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(server.serve(sockets=[listening]))
     if not server.started:
         sys.exit(3)
 
 
-if __name__ == "__main__":
-    main()
+def prepare(settings: Settings, uri: str, telling: Connection) -> None:
+    """The first boot; tells whether stored resources are to be indexed again, or a sentence about what fails."""
+    try:
+        telling.send((asyncio.run(app.prepare(settings, uri)), ""))
+    except (SchemaError, FhirError, CardError, OSError, ValueError) as error:
+        telling.send((False, str(error)))
+
+
+def index(settings: Settings, uri: str) -> None:
+    """Index again what was stored before an upgrade, beside the workers, until it is done."""
+    asyncio.run(app.complete_index(settings, uri))

@@ -7,7 +7,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def below(process: int) -> dict[int, list[str]]:
-    """The command lines of all descendants of a process, by their ids."""
+    """What all descendants of a process are called, and the words of their command lines, by their ids."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -21,7 +21,8 @@ def below(process: int) -> dict[int, list[str]]:
         parent = pending.pop()
         for child in (each for each, of in parents.items() if of == parent):
             try:
-                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+                called = Path(f"/proc/{child}/comm").read_text().strip()
+                found[child] = [called, *Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")]
             except OSError:
                 continue
             pending.append(child)

@@ -5,7 +5,8 @@ from datetime import date, datetime
 import pytest
 from pydantic import ValidationError
 
-from fhir_server.context import Settings, calendar_day
+from fhir_server.context import calendar_day
+from fhir_server.settings import Settings
 
 
 @pytest.mark.parametrize(

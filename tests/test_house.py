@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.context import Settings
 from fhir_server.operations.catalogue import OPERATIONS
 from fhir_server.operations.registry import Registry
+from fhir_server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("fhir_server", "profiles", "smart_health_cards", "terminology", "tools", "benchmarks")
@@ -78,3 +78,15 @@ def _details(path: Path) -> Iterator[str]:
             value = node.args[position]
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield value.value
+
+
+def test_what_workers_are_forked_from_has_no_threads() -> None:
+    asked = "import threading, fhir_server.worker; print(threading.active_count())"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "1"
+
+
+def test_the_supervisor_does_not_import_the_application() -> None:
+    asked = "import sys, fhir_server.commands.serving; print('fhir_server.app' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

@@ -16,24 +16,22 @@ from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
 from fhir_server import administering
 from fhir_server.access import clients, launches, recovery, users
 from fhir_server.access.launches import Launch
-from fhir_server.context import Context, Settings
+from fhir_server.commands.terminal import DataFolder, command, out, tell
+from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
 
-clients_app = typer.Typer(help="Apps and systems that may ask for access.", no_args_is_help=True)
-users_app = typer.Typer(help="People who may log in.", no_args_is_help=True)
-out = Console()
-err = Console(stderr=True)
+clients_app = command("Apps and systems that may ask for access.")
+users_app = command("People who may log in.")
 
-Data = Annotated[Path, typer.Option("--data", help="Folder of keys and the embedded database.")]
 BaseUrl = Annotated[str, typer.Option("--base-url", help="Public address of the FHIR base, where it is not local.")]
 Result = TypeVar("Result")
 
@@ -52,7 +50,7 @@ def add_client(
     organization: Annotated[str, typer.Option(help="Id of the Organization it acts for.")] = "",
     origin: Annotated[list[str] | None, typer.Option(help="Web origin of its scripts; repeatable.")] = None,
     introspects: Annotated[bool, typer.Option("--introspects", help="It may ask about all tokens.")] = False,
-    data: Data = Path("data"),
+    data: DataFolder = Path("data"),
     base_url: BaseUrl = "",
 ) -> None:
     """Register a client, or replace it. Without --jwks, --jwks-uri and --secret it is a public app."""
@@ -81,7 +79,7 @@ def add_client(
 
 
 @clients_app.command("list")
-def list_clients(data: Data = Path("data"), base_url: BaseUrl = "") -> None:
+def list_clients(data: DataFolder = Path("data"), base_url: BaseUrl = "") -> None:
     """List the clients."""
     table = Table("Client", "Name", "Authenticates", "Role", "Organization", "Scopes", "State")
     with _told():
@@ -93,7 +91,7 @@ def list_clients(data: Data = Path("data"), base_url: BaseUrl = "") -> None:
 
 
 @clients_app.command("disable")
-def disable_client(id: str, data: Data = Path("data"), base_url: BaseUrl = "") -> None:
+def disable_client(id: str, data: DataFolder = Path("data"), base_url: BaseUrl = "") -> None:
     """Take a client's access away: its tokens end in seconds, and it gets no others."""
     with _told():
         if not _run(data, base_url, lambda context: administering.disable_client(context.authority, id)):
@@ -107,7 +105,7 @@ def launch_client(
     patient: Annotated[str, typer.Option(help="Id of the Patient in view.")] = "",
     encounter: Annotated[str, typer.Option(help="Id of the Encounter in view.")] = "",
     user: Annotated[str, typer.Option(help="Login name of the one who has to log in.")] = "",
-    data: Data = Path("data"),
+    data: DataFolder = Path("data"),
     base_url: BaseUrl = "",
 ) -> None:
     """Start an app as an EHR does: prints the address to open, good for five minutes."""
@@ -137,7 +135,7 @@ def add_user(
     practitioner: Annotated[str, typer.Option(help="Id of the Practitioner a provider is.")] = "",
     organization: Annotated[str, typer.Option(help="Id of the Organization a provider or employer belongs to.")] = "",
     external: Annotated[str, typer.Option(help="Subject at the OpenID provider of openid_issuer.")] = "",
-    data: Data = Path("data"),
+    data: DataFolder = Path("data"),
     base_url: BaseUrl = "",
 ) -> None:
     """Add a user, or replace one. Prints a one-time code to set a password with, and for staff a second factor."""
@@ -153,7 +151,7 @@ def add_user(
 
 
 @users_app.command("code")
-def give_code(login: str, data: Data = Path("data"), base_url: BaseUrl = "") -> None:
+def give_code(login: str, data: DataFolder = Path("data"), base_url: BaseUrl = "") -> None:
     """Make a one-time code with which a user sets a new password, good for an hour."""
 
     async def give(context: Context) -> str:
@@ -173,7 +171,7 @@ def set_proxy(
     patient: Annotated[str, typer.Argument(help="Id of the Patient they act for.")],
     without_end: Annotated[bool, typer.Option("--without-end", help="For an adult, not for a child until 18.")] = False,
     ends: Annotated[bool, typer.Option("--end", help="They act for this Patient no longer.")] = False,
-    data: Data = Path("data"),
+    data: DataFolder = Path("data"),
     base_url: BaseUrl = "",
 ) -> None:
     """Let a recipient act for a child until it is 18 (by the birth date on record), or for an adult."""
@@ -188,7 +186,7 @@ def set_proxy(
 
 
 @users_app.command("list")
-def list_users(data: Data = Path("data"), base_url: BaseUrl = "") -> None:
+def list_users(data: DataFolder = Path("data"), base_url: BaseUrl = "") -> None:
     """List the users."""
     table = Table("Login", "Subject", "Roles", "Patient", "Acts for", "Practitioner", "Organization", "State")
     with _told():
@@ -201,7 +199,7 @@ def list_users(data: Data = Path("data"), base_url: BaseUrl = "") -> None:
 
 
 @users_app.command("disable")
-def disable_user(login: str, data: Data = Path("data"), base_url: BaseUrl = "") -> None:
+def disable_user(login: str, data: DataFolder = Path("data"), base_url: BaseUrl = "") -> None:
     """Take a user's access away: sessions and tokens end in seconds."""
     name = users.login_name(login)
     with _told():
@@ -229,8 +227,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        err.print(f"[red]fhir-server:[/red] {error.errors()[0]['msg']}", highlight=False, soft_wrap=True)
+        tell(str(error.errors()[0]["msg"]))
         raise SystemExit(1) from None
     except (EmbeddedError, SchemaError, FhirError, OSError, ValueError) as error:
-        err.print(f"[red]fhir-server:[/red] {error}", highlight=False, soft_wrap=True)
+        tell(str(error))
         raise SystemExit(1) from None

@@ -1,14 +1,20 @@
 """Checkup: what the server would run on, and whether that is sound; behind `fhir-server doctor`."""
 
+import asyncio
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.table import Table
 
 from fhir_server import __version__
 from fhir_server.app import open_context
-from fhir_server.context import Settings
+from fhir_server.commands import verifying
+from fhir_server.commands.terminal import DataFolder, command, out, settings_of
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import FOLDER, Guides, PackageError
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
 from fhir_server.store.schema import SchemaError
 from fhir_server.store.seals import Seals
@@ -97,3 +103,18 @@ def _installed(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+app = command()
+
+
+@app.command()
+def doctor(data: DataFolder = Path("data")) -> None:
+    """Say what the server would run on: versions, database, keys, settings; exit status 1 if something is wrong."""
+    settings = settings_of(data=data)
+    findings = asyncio.run(examine(settings))
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        table.add_row(verifying.MARKS["pass" if finding.ok else "fail"], finding.subject, finding.text)
+    out.print(table)
+    raise SystemExit(0 if all(finding.ok for finding in findings) else 1)

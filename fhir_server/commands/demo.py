@@ -9,14 +9,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Annotated
 
 import httpx
+import typer
 from rich.console import Console
 
 from fhir_server.access import second_factor, users
-from fhir_server.context import Settings
+from fhir_server.commands.terminal import DataFolder, command, fail, out
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.serve import StartError
+from fhir_server.settings import Settings
 from fhir_server.store import tether
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.story import sample
@@ -28,7 +31,7 @@ from fhir_server.story.teller import StoryError, Teller
 _START_SECONDS = 90
 
 
-async def check(console: Console) -> bool:
+async def played_once(console: Console) -> bool:
     """Play the story once on a free port in a temporary folder; True if every step went as it must."""
     with tempfile.TemporaryDirectory(prefix="fhir-server-demo-") as folder:
         async with _server(0, Path(folder)) as (base, _):
@@ -147,3 +150,22 @@ async def _server(port: int, data: Path) -> AsyncIterator[tuple[str, asyncio.sub
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+app = command()
+
+
+@app.command()
+def demo(
+    check: Annotated[
+        bool, typer.Option("--check", help="Run the story once on a free port in a temporary folder; exit 0 or 1.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    data: DataFolder = Path("demo-data"),
+) -> None:
+    """Play the whole story over HTTP on a real database: roster, registration, eligibility, doses, card."""
+    try:
+        passed = asyncio.run(played_once(out) if check else run(out, port, data))
+    except StartError as error:
+        fail(str(error))
+    raise SystemExit(0 if passed else 1)

@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from fhir_server.access import card_keys
-from fhir_server.context import Settings
+from fhir_server.commands.terminal import DataFolder, command, out, tell
+from fhir_server.settings import Settings
 from smart_health_cards import CardError, KeyFolder
 
-app = typer.Typer(help="Signing keys of SMART Health Cards.", no_args_is_help=True)
-out = Console()
-err = Console(stderr=True)
+app = command("Signing keys of SMART Health Cards.")
 
-Data = Annotated[Path, typer.Option("--data", help="Folder of keys and the embedded database.")]
 Tenant = Annotated[
     str | None, typer.Option(help="Id of an Organization that issues in its own name. [default: the server itself]")
 ]
@@ -35,7 +32,7 @@ Kid = Annotated[str, typer.Argument(help="The key, as `keys list` names it.")]
 
 
 @app.command("list")
-def list_keys(data: Data = Path("data"), tenant: Tenant = None) -> None:
+def list_keys(data: DataFolder = Path("data"), tenant: Tenant = None) -> None:
     """List the keys with their state."""
     table = Table("Key", "State", "Made", "Signs from", "Ended")
     with _told():
@@ -48,7 +45,7 @@ def list_keys(data: Data = Path("data"), tenant: Tenant = None) -> None:
 
 
 @app.command("generate")
-def generate(data: Data = Path("data"), tenant: Tenant = None, publish_ahead: Hours = 24) -> None:
+def generate(data: DataFolder = Path("data"), tenant: Tenant = None, publish_ahead: Hours = 24) -> None:
     """Make a key; the first signs at once, a later one after it has been published for a while."""
     with _told():
         keys = _folder(data, tenant)
@@ -57,7 +54,7 @@ def generate(data: Data = Path("data"), tenant: Tenant = None, publish_ahead: Ho
 
 
 @app.command("rotate")
-def rotate(data: Data = Path("data"), tenant: Tenant = None, publish_ahead: Hours = 24) -> None:
+def rotate(data: DataFolder = Path("data"), tenant: Tenant = None, publish_ahead: Hours = 24) -> None:
     """Make the next key, and retire those that another has already taken over from. At least once a year."""
     with _told():
         made, retired = _folder(data, tenant).rotate(_now(), int(publish_ahead * 3_600))
@@ -67,7 +64,7 @@ def rotate(data: Data = Path("data"), tenant: Tenant = None, publish_ahead: Hour
 
 
 @app.command("retire")
-def retire(kid: Kid, data: Data = Path("data"), tenant: Tenant = None) -> None:
+def retire(kid: Kid, data: DataFolder = Path("data"), tenant: Tenant = None) -> None:
     """Destroy a private key. Its public part stays, and with it every card it has signed."""
     with _told():
         keys = _folder(data, tenant)
@@ -77,7 +74,7 @@ def retire(kid: Kid, data: Data = Path("data"), tenant: Tenant = None) -> None:
 
 
 @app.command("compromise")
-def compromise(kid: Kid, data: Data = Path("data"), tenant: Tenant = None) -> None:
+def compromise(kid: Kid, data: DataFolder = Path("data"), tenant: Tenant = None) -> None:
     """Withdraw a key that somebody else may have: no card it has signed verifies any more, from now on."""
     with _told():
         keys = _folder(data, tenant)
@@ -88,7 +85,7 @@ def compromise(kid: Kid, data: Data = Path("data"), tenant: Tenant = None) -> No
 
 @app.command("encrypt")
 def encrypt(
-    data: Data = Path("data"),
+    data: DataFolder = Path("data"),
     tenant: Tenant = None,
     old: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="File with the passphrase used so far, if any.")
@@ -119,7 +116,7 @@ def _told() -> Iterator[None]:
         yield
     except (CardError, OSError, ValueError) as error:
         sentence = error.text if isinstance(error, CardError) else str(error)
-        err.print(f"[red]fhir-server:[/red] {sentence}", highlight=False, soft_wrap=True)
+        tell(sentence)
         raise SystemExit(1) from None
 
 

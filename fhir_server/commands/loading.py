@@ -11,12 +11,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+from rich.markup import escape
+from rich.table import Table
 
+from fhir_server.commands.terminal import command, fail, out, progress
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.story.signing_in import SignInError, SystemAuth
 
 _BATCH = 100
 _HEADERS = {"content-type": "application/fhir+json", "prefer": "return=minimal"}
@@ -178,3 +185,65 @@ def _texts(outcome: dict[str, Any]) -> Iterator[str]:
         text = issue.get("details", {}).get("text") or issue.get("diagnostics") or issue.get("code", "")
         place = ", ".join(issue.get("expression", ()))
         yield f"{place}: {text}" if place else text
+
+
+app = command()
+
+_SHOWN = 5
+"""Reasons shown for one refused resource."""
+
+
+@app.command()
+def import_files(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help=".json or .ndjson files.")
+    ],
+    server: Annotated[str, typer.Option(help="Base of a running server.")] = "http://127.0.0.1:8000/fhir",
+    client_id: Annotated[
+        str, typer.Option("--client", help="Registered system to send as. [default: nobody, for a server with --dev]")
+    ] = "",
+    key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File with that system's private key (JWK, ES384).")
+    ] = None,
+) -> None:
+    """Send FHIR resources to a running server, with a summary of what was refused and why.
+
+    Transactions and batches are executed; every other resource is stored under its id.
+    """
+    base = server.rstrip("/")
+    try:
+        auth = SystemAuth(base, client_id, ECKey.import_key(json.parse(key.read_bytes()))) if key is not None else None
+    except (FhirError, JoseError, ValueError) as error:
+        fail(f"{key} holds no private key: {error}")
+
+    async def send() -> Summary:
+        async with httpx.AsyncClient(base_url=base + "/", timeout=120, auth=auth) as client:
+            with progress() as bar:
+                task = bar.add_task("Importing", total=len(files))
+
+                def advance(path: Path) -> None:
+                    bar.update(task, advance=1, description=path.name)
+
+                return await load(client, files, advance)
+
+    try:
+        summary = asyncio.run(send())
+    except SignInError as error:
+        fail(str(error))
+    except httpx.HTTPError as error:
+        fail(f"No answer from {server} ({type(error).__name__}). Is it running? Start it with: fhir-server serve --dev")
+    stored = Table("Type", "Stored", title="Stored", title_justify="left")
+    stored.columns[1].justify = "right"
+    for resource_type, count in sorted(summary.stored.items()):
+        stored.add_row(resource_type, f"{count:,}")
+    stored.add_row("[bold]all[/bold]", f"[bold]{sum(summary.stored.values()):,}[/bold]")
+    out.print(stored)
+    for refusal in summary.refused:
+        status = refusal.status or "not sent"
+        out.print(f"[red]refused[/red] {refusal.path.name} {refusal.place}({status})", highlight=False, soft_wrap=True)
+        for reason in refusal.reasons[:_SHOWN]:
+            out.print(f"  {escape(reason)}", highlight=False, soft_wrap=True)
+        if len(refusal.reasons) > _SHOWN:
+            out.print(f"  and {len(refusal.reasons) - _SHOWN} more", highlight=False)
+    if summary.refused:
+        raise SystemExit(1)

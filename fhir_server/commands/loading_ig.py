@@ -5,9 +5,14 @@ https://confluence.hl7.org/display/FHIR/NPM+Package+Specification
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from fhir_server.context import Settings
-from fhir_server.guides import FOLDER, Guides
+import typer
+from rich.markup import escape
+
+from fhir_server.commands.terminal import DataFolder, command, fail, out, settings_of
+from fhir_server.guides import FOLDER, Guides, PackageError
+from fhir_server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +42,29 @@ def load(settings: Settings, package: Path) -> Loaded:
         len(list(made.value_sets)),
         tuple(bases),
     )
+
+
+app = command()
+
+
+@app.command()
+def load_ig(
+    package: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A FHIR package with snapshots (.tgz).")],
+    data: DataFolder = Path("data"),
+) -> None:
+    """Make the profiles, extensions and value sets of an implementation guide known, for $validate and for writes.
+
+    Running servers with the same data folder use it at once. A package that cannot be used changes nothing.
+    """
+    try:
+        loaded = load(settings_of(data=data), package)
+    except (PackageError, OSError) as error:
+        fail(str(error))
+    out.print(
+        f"{loaded.name} {loaded.version}: {loaded.profiles} profiles, {loaded.extensions} extensions, "
+        f"{loaded.value_sets} value sets. In use from now on.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for canonical in loaded.unknown:
+        out.print(f"  [yellow]not checked[/yellow] {escape(canonical)}: another guide defines it", soft_wrap=True)

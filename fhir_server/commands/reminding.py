@@ -3,20 +3,33 @@
 https://hl7.org/fhir/R4/communication.html
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
 
 from fhir_server.administering import opened
 from fhir_server.caller import SERVER, allow_all
-from fhir_server.context import Context, Settings
+from fhir_server.commands.terminal import DataFolder, command, fail, out, progress, settings_of
+from fhir_server.context import Context
 from fhir_server.fhir.condition import EVERYTHING
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.jobs.reminders import record
 from fhir_server.jobs.reminders.account import account
-from fhir_server.jobs.reminders.post import Post
+from fhir_server.jobs.reminders.post import Post, UnavailableError
 from fhir_server.jobs.reminders.sending import Result, Sending, bounds
 from fhir_server.operations import people, reminders
 from fhir_server.operations.reminders import Due
+from fhir_server.settings import Settings
+from fhir_server.store.embedded import EmbeddedError
+from fhir_server.store.schema import SchemaError
+from smart_health_cards import CardError
 
 Advance = Callable[[int, int], None]
 """Told how many people have been looked at, of how many."""
@@ -106,3 +119,44 @@ def _shortened(address: str) -> str:
     """Enough to know it again, too little to write to: what a terminal shows may be kept."""
     user, _, host = address.rpartition("@")
     return f"{user[:1]}…@{host}"
+
+
+app = command()
+
+
+@app.command()
+def remind(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be sent.")] = False,
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day whose reminders are meant. [default: today, there]"),
+    ] = None,
+    data: DataFolder = Path("data"),
+) -> None:
+    """Send the reminders of a day by e-mail now, each once; a server with an SMTP host does so every day by itself.
+
+    It works beside a running server or without one, and may be stopped, killed and repeated at any time.
+    """
+    settings = settings_of(data=data)
+    with progress() as bar:
+        task = bar.add_task("Looking" if dry_run else "Sending", total=None)
+
+        def advance(seen: int, total: int) -> None:
+            bar.update(task, completed=seen, total=total)
+
+        wanted = None if day is None else day.date()
+        try:
+            if dry_run:
+                lines = asyncio.run(preview(settings, wanted, advance))
+            else:
+                counts = asyncio.run(send(settings, wanted, advance))
+        except (EmbeddedError, SchemaError, FhirError, CardError, UnavailableError, OSError, ValueError) as error:
+            fail(str(error))
+    if dry_run:
+        table = Table("Person", "Occasion", "Language", "To", "")
+        for line in lines:
+            table.add_row(line.patient, line.occasion, line.language, escape(line.address), line.standing)
+        out.print(table)
+        out.print(f"{sum(not line.standing for line in lines):,} to send", highlight=False)
+        return
+    out.print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())) or "Nothing is due.")

@@ -13,16 +13,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from fhir_server.access import card_keys
 from fhir_server.access.issuer_keys import IssuerKeys
 from fhir_server.access.outbound import Outbound
-from fhir_server.context import Settings
-from smart_health_cards import PublicKey, Report, TrustList, verify
+from fhir_server.commands.terminal import DataFolder, command, fail, out, settings_of
+from fhir_server.settings import Settings
+from smart_health_cards import CardError, PublicKey, Report, TrustList, verify
 from terminology import codes
 
 MARKS = {
@@ -120,3 +123,50 @@ def _vaccine(system: str | None, code: str | None) -> str:
         return codes.lookup(system or "", code or "").display
     except LookupError:
         return f"{system} {code}"
+
+
+app = command()
+
+
+@app.command()
+def verify_card(
+    card: Annotated[
+        str, typer.Argument(help="A .smart-health-card file, a picture, the text of a card, or - for stdin.")
+    ],
+    data: DataFolder = Path("data"),
+    issuer: Annotated[
+        str | None, typer.Option(help="Issuer whose keys are those of --data. [default: this server's]")
+    ] = None,
+    jwks: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Key set of the issuer, instead of --data's keys.")
+    ] = None,
+    revocations: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="Revocation list of the issuer; repeatable.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Directory snapshot of trusted issuers.")
+    ] = None,
+    directory_key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Key (JWK) that must have signed the snapshot.")
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Ask the card's issuer, if trusted, for its keys and revocations of now.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
+) -> None:
+    """Verify a SMART Health Card, offline unless --fetch is given; exit status 0 if it proves what it says, else 1."""
+    settings = settings_of(data=data)
+    try:
+        snapshot = directory or settings.card_directory
+        trust = trust_list(settings, issuer, jwks, revocations or [], snapshot, directory_key)
+        found = reports(card, trust, fetch=fetch)
+    except CardError as error:
+        fail(error.text)
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    if as_json:
+        print(told_in_json(found))
+    else:
+        for report in found:
+            show(report, out)
+    raise SystemExit(0 if all(report.accepted for report in found) else 1)

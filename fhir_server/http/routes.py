@@ -8,7 +8,7 @@ from functools import partial
 
 from starlette.routing import BaseRoute, Route
 
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.pairs import of_bytes
@@ -30,6 +30,7 @@ from fhir_server.interactions.perform import FORM, Asking
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.invocation import Invocation
 from fhir_server.operations.registry import Registry
+from fhir_server.settings import Settings
 
 Describe = Callable[[Settings, Sequence[tuple[str, str]]], Reply]
 

@@ -12,7 +12,6 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from fhir_server import __version__
 from fhir_server.caller import SERVER_OWNED
-from fhir_server.context import Settings
 from fhir_server.fhir import json, subset
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.params import parameters
@@ -20,6 +19,7 @@ from fhir_server.guides import supported
 from fhir_server.interactions import includes, patches, terminology_capabilities
 from fhir_server.interactions.reply import Reply
 from fhir_server.interactions.security import security
+from fhir_server.settings import Settings
 from profiles.definitions import RESOURCE_TYPES
 
 RELEASED = "2026-11-23"

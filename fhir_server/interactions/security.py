@@ -6,7 +6,7 @@ https://hl7.org/fhir/smart-app-launch/conformance.html#declaring-support-for-oau
 from typing import Any
 
 from fhir_server.access.endpoints import endpoints
-from fhir_server.context import Settings
+from fhir_server.settings import Settings
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server import __version__
-from fhir_server.context import Settings
 from fhir_server.fhir import json
 from fhir_server.interactions.reply import Reply
+from fhir_server.settings import Settings
 from terminology.library import Terminology, shipped
 from terminology.systems import CVX, MVX, NDC, OWN, RACE_ETHNICITY
 

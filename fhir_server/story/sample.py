@@ -17,8 +17,8 @@ from fhir_server import administering
 from fhir_server.access import users
 from fhir_server.access.authority import Authority
 from fhir_server.access.clients import registered
-from fhir_server.context import Settings
 from fhir_server.fhir import json
+from fhir_server.settings import Settings
 from fhir_server.store.users import User
 
 PASSWORD = "a-sample-password"  # noqa: S105 - published on purpose, see above

@@ -88,7 +88,7 @@ async def _kill(server: Server, which: str) -> None:
         await server.stop(signal.SIGKILL)
         await server.start(server.port)
         return
-    name = {"worker": "fhir_server.worker", "database": "--storage-path"}[which]
+    name = {"worker": "fhir-worker", "database": "--storage-path"}[which]
     processes = [process for process, words in below(server.process.pid).items() if name in words]
     os.kill(processes[0], signal.SIGKILL)
 

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from fhir_server.commands import keys
+from fhir_server.commands import keys, terminal
 from tests.conftest import Server
 from tests.health_cards.conftest import People, dose
 from tests.health_cards.test_issue import content
 
-keys.out.width = 200
+terminal.out.width = 200
 
 
 def run(*words: str, **environment: str) -> Result:

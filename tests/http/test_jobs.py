@@ -12,10 +12,11 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.jobs import HASTY_POLLS, Patience
+from fhir_server.settings import Settings
 from tests.http.answers import refused
 
 

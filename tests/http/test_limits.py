@@ -29,7 +29,7 @@ async def endless(megabytes: int) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("address", ["Patient", "Bundle", "", "Patient/_search"])
 async def test_300_megabytes_in_chunks(client: httpx.AsyncClient, server: Server, address: str) -> None:
     assert server.process is not None
-    workers = [process for process, words in below(server.process.pid).items() if "fhir_server.worker" in words]
+    workers = [process for process, words in below(server.process.pid).items() if "fhir-worker" in words]
     before = sum(memory(process) for process in workers)
     form = {"content-type": "application/x-www-form-urlencoded"}
     started = time.monotonic()

@@ -13,11 +13,11 @@ import pytest
 from openapi_spec_validator import validate
 
 from fhir_server.app import create_app
-from fhir_server.context import Settings
 from fhir_server.http.described import DESCRIBED
 from fhir_server.http.openapi import document, served
 from fhir_server.operations.catalogue import OPERATIONS
 from fhir_server.operations.registry import Registry
+from fhir_server.settings import Settings
 from tests.conftest import Server
 from tests.http.answers import JSON, patient, put, shape
 from tests.http.conftest import CASES as FOLDER

@@ -29,7 +29,7 @@ async def connected(server: Server) -> tuple[asyncio.StreamReader, asyncio.Strea
 @pytest.mark.parametrize("begun", [BEGUN, b"GET /fhir/Patient?x="], ids=["headers", "address"])
 async def test_a_head_without_end_is_cut_off(server: Server, begun: bytes) -> None:
     assert server.process is not None
-    workers = [process for process, words in below(server.process.pid).items() if "fhir_server.worker" in words]
+    workers = [process for process, words in below(server.process.pid).items() if "fhir-worker" in words]
     before = sum(memory(process) for process in workers)
     _, writer = await connected(server)
     writer.write(begun)

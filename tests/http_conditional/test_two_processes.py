@@ -109,7 +109,7 @@ async def _retried(client: httpx.AsyncClient, server: Server, bundles: int, kill
         for number in range(kills):
             # A supervisor whose worker dies again and again right after its start gives up, and rightly so.
             await asyncio.sleep(6 if number else 0.3)
-            workers = [id for id, words in below(server.process.pid).items() if "fhir_server.worker" in words]
+            workers = [id for id, words in below(server.process.pid).items() if "fhir-worker" in words]
             os.kill(workers[0], signal.SIGKILL)
 
     killing = asyncio.create_task(kill())

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fhir_server.app import open_context
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedDatabase
 
 

@@ -16,10 +16,10 @@ from fhir_server.access.external import External
 from fhir_server.access.key_sets import KeySets
 from fhir_server.access.outbound import Outbound, OutboundError
 from fhir_server.app import create_app
-from fhir_server.context import Settings
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.security import security
+from fhir_server.settings import Settings
 from tests.oauth.conftest import BASE, EC, RSA, House
 from tests.oauth.systems import signed
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.operations import people
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.store import Store
 

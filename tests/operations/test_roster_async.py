@@ -221,13 +221,13 @@ Victims = Callable[[Server], list[int]]
 def workers_of(server: Server) -> list[int]:
     """The worker processes."""
     assert server.process is not None
-    return [id for id, line in processes.below(server.process.pid).items() if "fhir_server.worker" in line]
+    return [id for id, line in processes.below(server.process.pid).items() if "fhir-worker" in line]
 
 
 def the_database(server: Server) -> list[int]:
     """The embedded database."""
     assert server.process is not None
-    return [id for id, line in processes.below(server.process.pid).items() if "fhir_server.worker" not in line]
+    return [id for id, line in processes.below(server.process.pid).items() if "--storage-path" in line]
 
 
 def the_server(server: Server) -> list[int]:

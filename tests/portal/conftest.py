@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from fhir_server.access import second_factor, users
-from fhir_server.context import Settings
+from fhir_server.settings import Settings
 from fhir_server.story import sample
 from fhir_server.story.scenes import STEPS
 from fhir_server.story.teller import Teller

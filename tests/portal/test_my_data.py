@@ -10,7 +10,7 @@ import pytest
 
 from fhir_server import administering
 from fhir_server.access import users
-from fhir_server.context import Settings
+from fhir_server.settings import Settings
 from tests.oauth.browser import forms
 from tests.portal.conftest import Town
 from tests.portal.test_me import form_to, send

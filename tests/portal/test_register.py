@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fhir_server import administering
-from fhir_server.context import Settings
+from fhir_server.settings import Settings
 from tests.oauth.browser import Form, forms
 from tests.portal.conftest import Town
 from tests.portal.test_me import send

@@ -13,11 +13,12 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from fhir_server.caller import SERVER, allow_all
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.jobs.reminders.account import account
 from fhir_server.jobs.reminders.post import Post
 from fhir_server.jobs.reminders.sending import Sending
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.records import Update
 from fhir_server.store.schema import history_of

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import Any
 
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
 from fhir_server.operations import people
+from fhir_server.settings import Settings
 from fhir_server.store.store import Store
 
 TYPES = ("Communication", "Group", "Patient", *(kind for kind, _ in people.ABOUT))

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from fhir_server.cli import app
 from fhir_server.commands import reminding
-from fhir_server.context import Context, Settings
+from fhir_server.context import Context
+from fhir_server.settings import Settings
 from tests.conftest import Server
 from tests.operations.conftest import Clock
 from tests.reminders.conftest import Mailbox, dose, due, patient, store

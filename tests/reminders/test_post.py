@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from fhir_server.context import Settings
 from fhir_server.jobs.reminders import post as module
 from fhir_server.jobs.reminders.account import account
 from fhir_server.jobs.reminders.post import Account, InDoubtError, Post, RefusedError, UnavailableError
+from fhir_server.settings import Settings
 from tests.reminders.conftest import BROKEN_OFF, Mailbox, smtp
 
 CONTENT = b"Subject: a\r\n\r\nb\r\n"

@@ -12,8 +12,8 @@ import sys
 import time
 from contextlib import suppress
 
-from fhir_server.context import Settings
 from fhir_server.jobs.reminders import daily
+from fhir_server.settings import Settings
 from fhir_server.store import sequencer, tether
 from tests.reminders.opening import opened
 

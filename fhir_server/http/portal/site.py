@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from fhir_server import languages
-from fhir_server.context import Settings
 from fhir_server.http.portal.assets import Assets
+from fhir_server.settings import Settings
 
 _LANGUAGE = "lang"
 """Query parameter and cookie of the language a reader chose."""

@@ -4,8 +4,8 @@ https://www.rfc-editor.org/rfc/rfc4954
 """
 
 from fhir_server.access.card_keys import passphrase
-from fhir_server.context import Settings
 from fhir_server.jobs.reminders.post import Account, UnavailableError
+from fhir_server.settings import Settings
 
 
 def account(settings: Settings) -> Account:
