@@ -31,7 +31,7 @@ coverage: setup ## the same, with a table of the lines no test reaches (two to t
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
 
 test-long: setup ## the volumes named in the issues, whole
-	@$(BIN)/python -m pytest -m long --timeout 1800 --volumes docs/volumes.md $(ARGS)
+	@$(BIN)/python -m pytest -m long --timeout 1800 --volumes=docs/volumes.md $(ARGS)
 
 test-clients: setup ## every FHIR client from PyPI and npm against a live server
 	@sh tools/clients.sh "$(VENV)" $(ARGS)

@@ -153,4 +153,5 @@ def _write(table: str, requests: int, runs: int) -> None:
     DOCUMENT.write_text(f"{before}{MARKS[0]}\n\n{measured}\n\n{table}\n\n{MARKS[1]}{after}")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
