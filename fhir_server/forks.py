@@ -20,7 +20,7 @@ from fhir_server.store import tether
 
 _log = logging.getLogger("fhir_server.serve")
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["fhir_server.worker"])
+_context.set_forkserver_preload(["fhir_server.nursery"])
 
 WORKER, PREPARING, INDEXING = "fhir-worker", "fhir-preparing", "fhir-indexing"
 """What the processes are called."""
@@ -70,9 +70,12 @@ class Fork:
             await self.wait()
 
 
-async def warm() -> None:
-    """Begin to import, so that the first fork need not wait as long."""
-    await asyncio.to_thread(forkserver.ensure_running)
+def warm() -> None:
+    """Begin to import, so that the first fork need not wait as long.
+
+    For the thread that lives as long as the supervisor does: the kernel ends the nursery with the thread it comes from.
+    """
+    forkserver.ensure_running()
 
 
 async def prepare(settings: Settings, uri: str) -> bool:

@@ -37,7 +37,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stopping.set)
     database = None if settings.mongodb_uri else EmbeddedDatabase(settings.data)
     try:
-        await forks.warm()
+        forks.warm()
         uri = settings.mongodb_uri or (await database.start() if database else "")
         for note in database.notes if database is not None else ():
             log.warning(note)

@@ -1,6 +1,7 @@
 """The processes a server under test is made of, as /proc tells them (Linux)."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -37,3 +38,8 @@ def state(process: int) -> str:
 def memory(process: int) -> int:
     """Resident memory of a process in bytes."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
+
+
+def living(processes: Iterable[int]) -> list[int]:
+    """Those of the processes that have not ended."""
+    return [process for process in processes if Path(f"/proc/{process}").exists() and state(process) != "Z"]

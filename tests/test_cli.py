@@ -1,6 +1,8 @@
 """The command line as a person meets it: help, refusals in sentences, verdicts, the doctor."""
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from smart_health_cards import SigningKey
+from tests.conftest import Server
+from tests.processes import below, living
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -105,3 +109,18 @@ def test_import_without_a_server_is_told(tmp_path: Path) -> None:
     ran = run("import", str(file), "--server", "http://127.0.0.1:9/fhir")
     assert ran.returncode == 1
     assert "Is it running?" in ran.stderr
+
+
+async def test_nothing_outlives_a_killed_server(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--workers", "2")
+    await server.start()
+    assert server.process is not None
+    everything = below(server.process.pid)
+    called = [words[0] for words in everything.values()]
+    assert called.count("fhir-worker") == 2
+    await server.stop(signal.SIGKILL)
+    for _ in range(200):
+        if not living(everything):
+            break
+        await asyncio.sleep(0.05)
+    assert living(everything) == []
