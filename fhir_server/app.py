@@ -41,6 +41,7 @@ from fhir_server.http.portal.clinic.routes import clinic_routes
 from fhir_server.http.portal.dispute import dispute_routes
 from fhir_server.http.portal.home import home_routes
 from fhir_server.http.portal.me import me_routes
+from fhir_server.http.portal.proxies import proxy_routes
 from fhir_server.http.portal.records import record_routes
 from fhir_server.http.portal.register import register_routes
 from fhir_server.http.portal.session import Portal
@@ -252,7 +253,13 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
             [*portal.routes(), *me_routes(portal), *answer_routes(portal), *register_routes(portal)]
         )
         app.router.routes.extend(
-            [*my_account_routes(portal), *record_routes(portal), *share_routes(portal), *dispute_routes(portal)]
+            [
+                *my_account_routes(portal),
+                *record_routes(portal),
+                *share_routes(portal),
+                *dispute_routes(portal),
+                *proxy_routes(portal),
+            ]
         )
         app.router.routes.extend(clinic_routes(portal))
     app.router.routes.extend(docs_routes(lambda: app.router.routes, registry, settings.origin))

@@ -44,7 +44,7 @@ class Caller:
     emergency: str = ""
     """Id of the Patient whose record the break-glass read opens."""
     proxies: tuple[tuple[str, int], ...] = ()
-    """Those of `patients` whom the recipient acts for only until they are 18: id and that moment, in microseconds."""
+    """Those of `patients` whom the recipient acts for: id and the moment (microseconds) a child is 18; 0 for others."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ A login name is what its owner wished for and four digits more, always: nobody l
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 
 from fhir_server.access import passwords, recovery, users
@@ -17,9 +18,9 @@ from fhir_server.store.users import User
 _HOUR = 3_600
 
 
-def proposed(wished: str, patient: str) -> User:
+def proposed(wished: str, patient: str, proxy_for: Iterable[tuple[str, int]] = ()) -> User:
     """A recipient under a name like this one. ValueError where it can be no login name."""
-    user = users.new(wished, ["recipient"], patient)
+    user = users.new(wished, ["recipient"], patient, proxy_for)
     if "@" in user.login or len(user.login) > 40:
         raise ValueError("a name of up to 40 letters, digits and . _ -")
     return user

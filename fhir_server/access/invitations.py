@@ -1,9 +1,10 @@
-"""Invitations: a code with which somebody opens an account for a Patient who is on record; once, for a month.
+"""Invitations: a code with which somebody opens the record of a Patient: their own, or as the proxy of a child.
 
 https://pages.nist.gov/800-63-4/sp800-63a.html#enrollcode
 
-Kept under its digest. A person has one at a time: a newer one ends the older. It is taken in one step, so of two who
-redeem it at once one does; and after a few wrong birth dates it is worth nothing.
+Good once, for a month; kept under its digest. A person has one at a time: a newer one ends the older (of a child's
+proxies each has their own). It is taken in one step, so of two who redeem it at once one does; and after a few wrong
+birth dates it is worth nothing.
 """
 
 import secrets
@@ -27,21 +28,22 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation that is open: for which Patient (id); `by_employer` who knows the birth date as well."""
+    """An invitation that is open: for which Patient (id), and whether to act for them as their `proxy`."""
 
     digest: str
     patient: str
-    by_employer: bool
+    proxy: bool
 
 
-async def give(authority: Authority, patient: str, *, by_employer: bool) -> Given:
-    """Invite a person; an earlier invitation no longer works. FhirError 503."""
+async def give(authority: Authority, patient: str, *, proxy: bool = False) -> Given:
+    """Invite a person, whose earlier invitation no longer works; or somebody who acts for them. FhirError 503."""
     code = one_time_codes.new()
-    digest, holder = _digest(authority, code), _holder(authority, patient)
+    digest = _digest(authority, code)
+    holder = _holder(authority, Invitation(digest, patient, proxy))
     expires = authority.now() + authority.lifetimes.invitation
     await authority.passing.remove(_HOLDER, holder)
     await authority.passing.add(_HOLDER, holder, expires, {"code": digest})
-    await authority.passing.add(_KIND, digest, expires, {"patient": patient, "employer": by_employer})
+    await authority.passing.add(_KIND, digest, expires, {"patient": patient, "proxy": proxy})
     return Given(one_time_codes.shown(code), expires)
 
 
@@ -49,17 +51,17 @@ async def find(authority: Authority, code: str) -> Invitation | None:
     """The open invitation with this code. FhirError 503."""
     digest, now = _digest(authority, one_time_codes.typed(code)), authority.now()
     kept = await authority.passing.find(_KIND, digest, now)
-    if kept is None or not _holds(
-        await authority.passing.find(_HOLDER, _holder(authority, kept["patient"]), now), digest
-    ):
+    if kept is None:
         return None
-    return Invitation(digest, kept["patient"], kept["employer"])
+    invitation = Invitation(digest, kept["patient"], bool(kept.get("proxy")))
+    held = _holds(await authority.passing.find(_HOLDER, _holder(authority, invitation), now), digest)
+    return invitation if held else None
 
 
 async def take(authority: Authority, invitation: Invitation) -> bool:
     """Use it up; False where somebody else just did. FhirError 503."""
     taken = await authority.passing.remove(_KIND, invitation.digest)
-    return taken and await authority.passing.remove(_HOLDER, _holder(authority, invitation.patient))
+    return taken and await authority.passing.remove(_HOLDER, _holder(authority, invitation))
 
 
 async def doubt(authority: Authority, invitation: Invitation) -> None:
@@ -78,5 +80,5 @@ def _digest(authority: Authority, code: str) -> str:
     return authority.keyed("invitation-code", code)
 
 
-def _holder(authority: Authority, patient: str) -> str:
-    return authority.keyed("invited", patient)
+def _holder(authority: Authority, invitation: Invitation) -> str:
+    return authority.keyed("invited", invitation.digest if invitation.proxy else invitation.patient)

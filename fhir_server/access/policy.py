@@ -25,7 +25,7 @@ _MOST_KNOWN = 4_096
 def access(caller: Caller, now: int, least: int = 11) -> Access:
     """What exists for this caller at `now` (microseconds since 1970), and what may be done with it. Those who only
     learn numbers learn none below `least`."""
-    ended = {patient for patient, until in caller.proxies if until <= now}
+    ended = {patient for patient, until in caller.proxies if until and until <= now}
     if ended:
         patients, patient = caller.patients - ended, "" if caller.patient in ended else caller.patient
         caller = replace(caller, patients=patients, patient=patient)

@@ -77,7 +77,7 @@ def caller(user: User, client: str, scopes: tuple[str, ...], now: int, patient: 
         patient,
         user.practitioner,
         user.organization,
-        proxies=tuple((id, until) for id, until in user.proxy_for if until > now),
+        proxies=tuple((id, until) for id, until in user.proxy_for if not until or until > now),
     )
 
 

@@ -184,7 +184,7 @@ OPERATIONS = (
         affects_state=True,
         handler=invite.invite,
         needs=(("Patient", "r"),),
-        roles=_ROSTERS,
+        roles=_STAFF,
         only_post=True,
     ),
     Operation(

@@ -1,4 +1,4 @@
-"""Enrolment: how a person comes to have an account: by registering, or by an invitation for their record.
+"""Enrolment: how a person comes to have an account, or to act for a child: by registering, or by an invitation.
 
 https://hl7.org/fhir/R4/patient.html
 
@@ -10,28 +10,31 @@ allows just that one create; with Provenance and in the access log, as every oth
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any
 
 from fhir_server.access import accounts, audit, invitations, own_app, passwords, users
 from fhir_server.access.audit import Interaction
+from fhir_server.access.invitations import Invitation
 from fhir_server.access.provenance import provenance
 from fhir_server.caller import SERVER, Access, Caller, Predicate, Verb, allow_all
 from fhir_server.context import Context
 from fhir_server.domain.demographics import phone
 from fhir_server.domain.roster import person_key
 from fhir_server.fhir import json, query
-from fhir_server.fhir.condition import SEPARATOR, All, Condition, Ids, Keys, Not
+from fhir_server.fhir.condition import All, Condition, Ids, Not
 from fhir_server.interactions import duplicates
 from fhir_server.interactions.incoming import accept, entries_of
 from fhir_server.interactions.search import gather
 from fhir_server.interactions.writes import new_id
 from fhir_server.store.held import Held
-from fhir_server.store.records import Create, Selection
+from fhir_server.store.records import Create
 from fhir_server.store.users import User
 
 KIND = "registration-duplicates"
 _SCOPES = ("user/Patient.c",)
+_ACTIONS = {"create": "C", "operation": "E"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +55,59 @@ async def register(context: Context, wished: str, password: str, person: Person)
     id = new_id()
     user = accounts.proposed(wished, id)
     hashed = await passwords.hashed(password)
-    caller = users.caller(user, own_app.ID, _SCOPES, context.clock())
-    incoming = accept(context, "Patient", json.dump(_patient(person)))
-    create = Create("Patient", id, incoming.body, entries_of(context, incoming.resource, id))
-    await context.store.commit(caller, only(caller, "c", "Patient", id), [create])
+    caller = await _created(context, user, id, person)
     kept = await accounts.open_account(context.authority, user, hashed)
-    await _log(context, caller, id, "create", "C")
-    await context.store.jobs.enqueue(caller, KIND, {"patient": id})
+    await _logged(context, caller, id, "create")
     return kept
 
 
+async def register_child(context: Context, user: User, child: Person) -> str:
+    """Id of a new Patient, for whom the user acts until they are 18; never somebody who is on record.
+
+    FhirError 503, and what a Patient may be refused for.
+    """
+    id = new_id()
+    caller = await _created(context, user, id, child)
+    await context.authority.users.add_proxy(user.login, id, users.adult_on(date.fromisoformat(child.born)))
+    await _logged(context, caller, id, "create")
+    return id
+
+
+async def act_for(context: Context, user: User, code: str, born: str) -> str | None:
+    """Id of the child for whom a proxy's code and birth date let the user act until they are 18; None for a code that
+    opens nothing, or not to a proxy, and for another birth date. FhirError 503."""
+    invitation = await _opens(context, code, born)
+    if invitation is None or not invitation.proxy:
+        return None
+    until = users.adult_on(date.fromisoformat(born))
+    if until <= context.clock() or not await invitations.take(context.authority, invitation):
+        return None
+    await context.authority.users.add_proxy(user.login, invitation.patient, until)
+    caller = users.caller(user, own_app.ID, (), context.clock())
+    await _logged(context, caller, invitation.patient, "operation")
+    return invitation.patient
+
+
 async def redeem(context: Context, wished: str, password: str, code: str, born: str) -> User | None:
-    """An account for the Patient an invitation is for; None for a code that opens nothing, or another birth date.
+    """An account for the Patient an invitation is for, or for their proxy; None for a code that opens nothing, or
+    another birth date.
 
     ValueError for a name or password that cannot be; FhirError 503.
     """
     authority = context.authority
-    wishing = accounts.proposed(wished, "unknown")
+    accounts.proposed(wished, "unknown")
     hashed = await passwords.hashed(password)
-    invitation = await invitations.find(authority, code)
+    invitation = await _opens(context, code, born)
     if invitation is None:
         return None
     id = invitation.patient
-    if not await _is(context, id, born):
-        await invitations.doubt(authority, invitation)
-        return None
-    barred = await authority.users.of_patient(id) is not None or (
-        invitation.by_employer and await _has_doses(context, id)
-    )
+    until = users.adult_on(date.fromisoformat(born)) if invitation.proxy else 0
+    barred = until <= context.clock() if invitation.proxy else await authority.users.of_patient(id) is not None
     if barred or not await invitations.take(authority, invitation):
         return None
-    user = await accounts.open_account(authority, accounts.proposed(wishing.login, id), hashed)
-    await _log(context, users.caller(user, own_app.ID, (), context.clock()), id, "operation", "E")
+    proposed = accounts.proposed(wished, "" if invitation.proxy else id, [(id, until)] if invitation.proxy else [])
+    user = await accounts.open_account(authority, proposed, hashed)
+    await _logged(context, users.caller(user, own_app.ID, (), context.clock()), id, "operation")
     return user
 
 
@@ -125,23 +149,36 @@ def _patient(person: Person) -> dict[str, Any]:
     }
 
 
+async def _created(context: Context, user: User, id: str, person: Person) -> Caller:
+    """The user as the one who wrote a new Patient, whose likes are looked for later."""
+    caller = users.caller(user, own_app.ID, _SCOPES, context.clock())
+    incoming = accept(context, "Patient", json.dump(_patient(person)))
+    create = Create("Patient", id, incoming.body, entries_of(context, incoming.resource, id))
+    await context.store.commit(caller, only(caller, "c", "Patient", id), [create])
+    await context.store.jobs.enqueue(caller, KIND, {"patient": id})
+    return caller
+
+
+async def _opens(context: Context, code: str, born: str) -> Invitation | None:
+    """The open invitation with this code, for somebody born that day; a wrong day counts against it."""
+    invitation = await invitations.find(context.authority, code)
+    if invitation is not None and not await _is(context, invitation.patient, born):
+        await invitations.doubt(context.authority, invitation)
+        return None
+    return invitation
+
+
 async def _is(context: Context, id: str, born: str) -> bool:
     found = await context.store.read_many(SERVER, allow_all, [("Patient", id)])
     kept = str(json.parse(found[0].raw or b"{}").get("birthDate", "")) if found else ""
     return secrets.compare_digest(kept.encode(), born.encode()) and bool(kept)
 
 
-async def _has_doses(context: Context, id: str) -> bool:
-    where = Keys("tk", (f"patient{SEPARATOR}Patient/{id}",))
-    found = await context.store.search(SERVER, allow_all, Selection("Immunization", where, limit=1))
-    return bool(found.rows)
-
-
-async def _log(context: Context, caller: Caller, patient: str, code: str, action: str) -> None:
-    """An account was opened: in the person's access log before they are told so."""
+async def _logged(context: Context, caller: Caller, patient: str, code: str) -> None:
+    """A record was opened to somebody: in the person's access log before they are told so."""
     if not context.settings.audited:
         return
-    moment = context.clock()
+    moment, action = context.clock(), _ACTIONS[code]
     happened = Interaction(caller, code, action, json.instant(moment), 201, query="POST /register")
     events = []
     for event, entries in audit.events(happened, [patient], context.settings.base):

@@ -1,12 +1,14 @@
-"""$invite: codes with which people open their account: for one Patient, or for the members of a roster.
+"""$invite: codes with which people open their account, or act for a child: for a Patient, or a roster's members.
 
 https://hl7.org/fhir/R4/group.html
 
-Codes are answered once and kept as digests. An employer is answered alike for every member, whether or not they have an
-account or a record of doses; what its codes open is decided when they are redeemed.
+Codes are answered once and kept as digests, and only to those who treat people or keep the registry: an employer, who
+knows its people's birth dates, could open a record in its person's place (decision 33).
 """
 
-from fhir_server.access import invitations
+from datetime import date
+
+from fhir_server.access import invitations, users
 from fhir_server.caller import to
 from fhir_server.fhir import json, references
 from fhir_server.fhir.outcome import refuse
@@ -16,25 +18,32 @@ from fhir_server.operations.registry import Call
 
 _NO_STORE = (("cache-control", "no-store"),)
 _PAGE = 200
-_CARING = frozenset({"provider", "registry", "administrator"})
+_PROXY = "proxy"
+_DAY = len("YYYY-MM-DD")
 
 
 async def invite(call: Call) -> Reply:
     """200 with an `invitation` for each person; `next` is where to go on (`after`) in a roster.
 
     FhirError 400 for a wrong argument, 404 or 410 for the Patient or Group, 409 where the one Patient has an account,
-    422 where the Group is no roster.
+    422 where the Group is no roster, or the Patient no child.
     """
-    after = call.arguments.one("after")
+    after, wanted = call.arguments.one("after"), call.arguments.text("as")
+    if wanted not in (None, "patient", _PROXY):
+        raise refuse(400, "value", "invalid-value", f"'as' is patient or proxy, not '{wanted}'.", "as")
     following = None
     if call.type == "Group":
+        if wanted == _PROXY:
+            raise refuse(400, "not-supported", "not-supported", "A proxy acts for one Patient, not for a roster.", "as")
         patients, following = await _members(call, after)
     else:
         if after is not None:
             raise refuse(400, "not-supported", "not-supported", "'after' goes on in a roster.", "after")
-        await call.context.store.read(call.caller, call.predicate, "Patient", call.id or "")
-        patients = [call.id or ""]
-    found = [each for patient in patients if (each := await _invited(call, patient))]
+        stored = await call.context.store.read(call.caller, call.predicate, "Patient", call.id or "")
+        if wanted == _PROXY:
+            _require_child(call, json.parse(stored.raw or b"{}").get("birthDate", ""))
+        patients = [stored.id]
+    found = [each for patient in patients if (each := await _invited(call, patient, proxy=wanted == _PROXY))]
     if not found and call.type == "Patient":
         raise refuse(409, "conflict", "account-exists", "This person has an account already.", "Patient")
     parameters = [*found, *([] if following is None else [{"name": "next", "valueInteger": following}])]
@@ -60,13 +69,19 @@ async def _members(call: Call, after: int | None) -> tuple[list[str], int | None
     return [id for id in ids if id in there], page.next
 
 
-async def _invited(call: Call, patient: str) -> dict[str, object]:
-    """The parameter for one person; empty for who has an account, where the caller may know that."""
+def _require_child(call: Call, born: str) -> None:
+    """FhirError 422 unless this is the whole birth date of somebody who is not 18 yet."""
+    if len(born) != _DAY or users.adult_on(date.fromisoformat(born)) <= call.context.clock():
+        text = "A proxy acts for a child under 18, by the whole birth date on record."
+        raise refuse(422, "business-rule", "not-a-child", text, "Patient.birthDate")
+
+
+async def _invited(call: Call, patient: str, *, proxy: bool) -> dict[str, object]:
+    """The parameter for one person; empty for who has an account."""
     authority = call.context.authority
-    caring = bool(call.caller.roles & _CARING)
-    if caring and await authority.users.of_patient(patient) is not None:
+    if not proxy and await authority.users.of_patient(patient) is not None:
         return {}
-    given = await invitations.give(authority, patient, by_employer=not caring)
+    given = await invitations.give(authority, patient, proxy=proxy)
     parts = [
         {"name": "patient", "valueReference": {"reference": f"Patient/{patient}"}},
         {"name": "code", "valueString": given.code},

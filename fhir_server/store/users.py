@@ -95,6 +95,12 @@ class Users:
         async with self.database.writing():
             await self.database.collection(USERS).update_one({"_id": login}, {"$set": change})
 
+    async def add_proxy(self, login: str, patient: str, until: int) -> None:
+        """Let a user act for one more Patient, whoever else adds one at the same moment."""
+        collection = self.database.collection(USERS)
+        async with self.database.writing():
+            await collection.update_one({"_id": login}, {"$addToSet": {"proxy_for": [patient, until]}})
+
     async def use_step(self, login: str, step: int) -> bool:
         """Use up a step of the second factor; False where it, or a later one, was used before."""
         where = {"_id": login, "totp_step": {"$lt": step}}

@@ -4,10 +4,14 @@ Which operations are for whom, and with which scopes.
 """
 
 from dataclasses import replace
+from datetime import date
 from functools import partial
+from typing import Any
 
+import httpx
 import pytest
 
+from fhir_server.access import accounts, policy, users
 from fhir_server.caller import Caller
 from fhir_server.operations import enrolment
 from fhir_server.operations.catalogue import OPERATIONS
@@ -45,9 +49,9 @@ CARD = "$health-cards-issue?credentialType=Immunization"
         (NORTH, "POST", "Patient/ann/$invite", 200),
         (NORTH, "POST", "Patient/ben/$invite", 404),
         (NORTH, "POST", "Group/roster-plant/$invite", 404),
-        (PLANT, "POST", "Group/roster-plant/$invite", 200),
-        (PLANT, "POST", "Group/roster-south/$invite", 404),
-        (PLANT, "POST", "Patient/ann/$invite", 404),
+        (PLANT, "POST", "Group/roster-plant/$invite", 403),
+        (PLANT, "POST", "Patient/ann/$invite", 403),
+        (STEWARD, "POST", "Group/roster-plant/$invite", 200),
         (ANALYST, "POST", "Group/roster-plant/$invite", 403),
         (NORTH, "POST", "Immunization/Immunization-ann/$dispute", 403),
     ],
@@ -157,22 +161,80 @@ async def test_a_person_disputes_a_dose_and_writes_no_other_task(house: House) -
     assert (await house.ask(ANN, "POST", "Immunization/Immunization-ann/$dispute", given(reason=" "))).is_error
 
 
-async def test_what_an_employers_code_opens(house: House) -> None:
-    """Not what others have recorded; and nobody is told why."""
-    answer = (await house.ask(PLANT, "POST", "Group/roster-plant/$invite")).json()
-    codes = {
-        told["valueReference"]["reference"]: code["valueString"]
-        for each in answer["parameter"]
-        for told, code in [each["part"][:2]]
-    }
-    assert "Patient/dan" in codes
+def codes_of(answer: httpx.Response) -> dict[str, str]:
+    """Codes by the references of whom they are for."""
+    found = {}
+    for each in answer.json()["parameter"]:
+        who, code = each["part"][:2]
+        found[who["valueReference"]["reference"]] = code["valueString"]
+    return found
+
+
+async def test_a_rosters_invitations_come_from_the_registry(house: House) -> None:
+    """An employer knows its people's birth dates: with a code it could open a record in their place."""
+    refused = await house.ask(PLANT, "POST", "Group/roster-plant/$invite")
+    assert refused.json()["issue"][0]["details"]["coding"][0]["code"] == "beyond-role"
+    codes = codes_of(await house.ask(STEWARD, "POST", "Group/roster-plant/$invite"))
     redeem = partial(enrolment.redeem, house.context, "dan", "a long password")
+    # Whoever treats a person gives a newer code, which ends the older one.
+    newer = codes_of(await house.ask(NORTH, "POST", "Patient/dan/$invite"))["Patient/dan"]
     assert await redeem(codes["Patient/dan"], "1980-05-05") is None
-    care = (await house.ask(NORTH, "POST", "Patient/dan/$invite")).json()["parameter"][0]["part"][1]["valueString"]
-    user = await redeem(care, "1980-05-05")
+    user = await redeem(newer, "1980-05-05")
     assert user is not None
     assert (user.patient, user.roles) == ("dan", frozenset({"recipient"}))
-    # Whom they treat has an account: they may know; the employer is answered as before.
     assert (await house.ask(NORTH, "POST", "Patient/dan/$invite")).status_code == 409
-    again = (await house.ask(PLANT, "POST", "Group/roster-plant/$invite")).json()
-    assert len(again["parameter"]) == len(answer["parameter"])
+    again = codes_of(await house.ask(STEWARD, "POST", "Group/roster-plant/$invite"))
+    assert set(again) == set(codes) - {"Patient/dan"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "status", "code"),
+    [
+        ("Patient/dan", "proxy", 422, "not-a-child"),
+        ("Patient/dan", "guardian", 400, "invalid-value"),
+        ("Group/roster-plant", "proxy", 400, "not-supported"),
+    ],
+)
+async def test_whom_a_proxy_acts_for(house: House, path: str, value: str, status: int, code: str) -> None:
+    answer = await house.ask(STEWARD, "POST", f"{path}/$invite", as_proxy(value))
+    assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (status, code)
+
+
+async def test_a_guardian_acts_for_a_child_until_its_birthday(house: House) -> None:
+    """Also with a token that was given before; and nobody by the code alone."""
+    context, today = house.context, house.context.today
+    born = today.replace(day=1, year=today.year - 17).isoformat()
+    kid = {"resourceType": "Patient", "name": [{"family": "Kid", "given": ["Kim"]}], "birthDate": born}
+    kim = (await house.ask(STEWARD, "POST", "Patient", kid)).json()["id"]
+    first, second, spare = [
+        codes_of(await house.ask(STEWARD, "POST", f"Patient/{kim}/$invite", as_proxy("proxy")))[f"Patient/{kim}"]
+        for _ in range(3)
+    ]
+    mother = await accounts.open_account(context.authority, accounts.proposed("mother", "ann"), "")
+    assert await enrolment.act_for(context, mother, first, "2020-01-01") is None
+    assert await enrolment.act_for(context, mother, "ABCD-EFGH-JKLM", born) is None
+    assert await enrolment.act_for(context, mother, first, born) == kim
+    assert await enrolment.act_for(context, mother, first, born) is None
+    father = await enrolment.redeem(context, "father", "a long password", second, born)
+    found = await context.authority.users.find(mother.login)
+    assert found is not None and father is not None
+    birthday = users.adult_on(date.fromisoformat(born))
+    assert (found.patient, found.proxy_for) == ("ann", ((kim, birthday),))
+    assert (father.patient, father.proxy_for) == ("", ((kim, birthday),))
+    # A proxy's code makes nobody the child, and the child's own code nobody a proxy.
+    own = codes_of(await house.ask(STEWARD, "POST", f"Patient/{kim}/$invite"))[f"Patient/{kim}"]
+    assert await enrolment.act_for(context, found, own, born) is None
+    caller = users.caller(found, "app", ("user/*.rs",), context.clock())
+    for moment, seen in ((context.clock(), {"ann", kim}), (birthday - 1, {"ann", kim}), (birthday, {"ann"})):
+        predicate = policy.access(caller, moment)
+        rows = await context.store.read_many(caller, predicate, [("Patient", "ann"), ("Patient", kim)])
+        assert {row.id for row in rows} == seen
+        assert users.patients(found, moment) == seen
+    # The third code opens nothing to somebody who is 18 by now.
+    grown = {**kid, "id": kim, "birthDate": today.replace(day=1, year=today.year - 18).isoformat()}
+    assert (await house.ask(STEWARD, "PUT", f"Patient/{kim}", grown)).status_code == 200
+    assert await enrolment.act_for(context, father, spare, grown["birthDate"]) is None
+
+
+def as_proxy(value: str) -> dict[str, Any]:
+    return {"resourceType": "Parameters", "parameter": [{"name": "as", "valueCode": value}]}

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.http.portal.me import ROLE, dose_of
-from fhir_server.http.portal.person import CHOSEN, people
+from fhir_server.http.portal.person import CHOSEN, name_of, people
 from fhir_server.http.portal.questions import NOT_GIVEN
 from fhir_server.http.portal.session import Portal, Visitor
 
@@ -24,7 +24,14 @@ def dispute_routes(portal: Portal) -> list[BaseRoute]:
         found = await visitor.visit.entries("Immunization", {"patient": who.id, "_id": form.get("dose", "")})
         if not found:
             return portal.site.page(request, "not-yours", 404)
-        shown = {"who": who, "dose": dose_of(found[0], visitor.language), "problem": "", "reason": "", "sent": False}
+        shown = {
+            "who": who,
+            "name": name_of(who.patient),
+            "dose": dose_of(found[0], visitor.language),
+            "problem": "",
+            "reason": "",
+            "sent": False,
+        }
         if request.method == "GET":
             return portal.form(request, "dispute", **shown)
         reason = form.get("reason", "").strip()[:_LONGEST]

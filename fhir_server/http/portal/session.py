@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -175,7 +175,7 @@ class Portal:
         token = answer.body.get("access_token")
         if not token:
             return RedirectResponse("/", 303, _NO_STORE)
-        response = RedirectResponse(goal or "/", 303, _NO_STORE)
+        response = RedirectResponse(local(unquote(goal)), 303, _NO_STORE)
         cookies.take(response, LAUNCH, settings.origin)
         cookies.give(response, TOKEN, str(token), settings.origin, int(answer.body["expires_in"]))
         return response

@@ -10,15 +10,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server import languages
+from fhir_server.access import users
 from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.clinic import pages, people, watching
 from fhir_server.http.portal.clinic.dose_form import ROUTES, SITES, day_of, recorded
 from fhir_server.http.portal.me import dose_of
 from fhir_server.http.portal.parameters import first, parts
+from fhir_server.http.portal.proxies import ADDRESS as PEOPLE
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 
 _CARD_ADDRESS = "/cards/"
+_PROXY = "proxy"
 _HAS_ACCOUNT = "account-exists"
 
 STATUSES = {
@@ -54,6 +57,7 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
             dose_from=languages.day(day, visitor.language) if day and day > portal.context().today else "",
             doses=[dose_of(each, visitor.language) for each in doses],
             has_email=people.has_email(who.patient),
+            child=_is_child(who, portal.context().clock()),
         )
 
     async def card(request: Request, visitor: Visitor) -> Response:
@@ -74,18 +78,22 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
     async def invite(request: Request, visitor: Visitor) -> Response:
         if request.method != "POST":
             return RedirectResponse(f"/clinic/people/{pages.named(request, 'person')}", 303)
-        await portal.posted(request)
+        proxy = (await portal.posted(request)).get("as") == _PROXY
         who = await pages.person(visitor, request)
+        shown = {"who": who, "proxy": proxy, "people": f"{portal.site.settings.origin}{PEOPLE}"}
+        asked = [{"name": "as", "valueCode": _PROXY}] if proxy else []
         try:
-            answer = await visitor.visit.post(f"Patient/{who.id}/$invite", {"resourceType": "Parameters"})
+            answer = await visitor.visit.post(
+                f"Patient/{who.id}/$invite", {"resourceType": "Parameters", **({"parameter": asked} if asked else {})}
+            )
         except RefusedError as error:
             if _HAS_ACCOUNT not in error.codes:
                 raise
-            return portal.site.page(request, "clinic-invitation", who=who, code="", address="", until=None)
+            return portal.site.page(request, "clinic-invitation", **shown, code="", address="", until=None)
         given = first(parts(answer), "invitation")
         code, address, ends = (first(given, name) for name in ("code", "page", "expires"))
         until = day_of(str(ends)[:10])
-        return portal.site.page(request, "clinic-invitation", who=who, code=code, address=address, until=until)
+        return portal.site.page(request, "clinic-invitation", **shown, code=code, address=address, until=until)
 
     async def dose(request: Request, visitor: Visitor) -> Response:
         who = await pages.person(visitor, request)
@@ -114,3 +122,9 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
         Route("/clinic/people/{person}/code", portal.page(invite, pages.ROLE), methods=["GET", "POST"]),
         Route("/clinic/people/{person}/doses/{dose}", portal.page(dose, pages.ROLE)),
     ]
+
+
+def _is_child(who: pages.Person, now: int) -> bool:
+    """Whether somebody may act for them until they are 18."""
+    born = day_of(who.patient.get("birthDate", ""))
+    return born is not None and users.adult_on(born) > now
