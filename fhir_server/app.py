@@ -39,6 +39,7 @@ from fhir_server.http.portal.api import Api
 from fhir_server.http.portal.assets import Assets
 from fhir_server.http.portal.clinic.routes import clinic_routes
 from fhir_server.http.portal.dispute import dispute_routes
+from fhir_server.http.portal.eligible import eligible_routes
 from fhir_server.http.portal.home import home_routes
 from fhir_server.http.portal.me import me_routes
 from fhir_server.http.portal.proxies import proxy_routes
@@ -134,6 +135,7 @@ def _authority(
             wrong_logins_overall=settings.wrong_logins_overall,
             token_requests=settings.token_requests,
             registrations=settings.registrations,
+            eligibility_checks=settings.eligibility_checks,
         ),
     )
 
@@ -247,7 +249,9 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(health_routes(context))
     site = Site(settings, Assets(settings.portal_color))
     portal = Portal(context, site, Api(app, settings.base))
-    app.router.routes.extend([*site.assets.routes(), *home_routes(portal), *verify_routes(context, site)])
+    app.router.routes.extend(
+        [*site.assets.routes(), *home_routes(portal), *eligible_routes(portal), *verify_routes(context, site)]
+    )
     if not settings.dev and not settings.openid_issuer:
         app.router.routes.extend(
             [*portal.routes(), *me_routes(portal), *answer_routes(portal), *register_routes(portal)]

@@ -9,13 +9,11 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fhir_server.access import passwords, recovery, users
+from fhir_server.access import passwords, rates, recovery, users
 from fhir_server.access.authority import Authority
 from fhir_server.access.logins import too_many
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.store.users import User
-
-_HOUR = 3_600
 
 
 def proposed(wished: str, patient: str, proxy_for: Iterable[tuple[str, int]] = ()) -> User:
@@ -54,8 +52,6 @@ async def change_password(authority: Authority, subject: str, current: str, fres
 
 async def require_slow(authority: Authority, address: str) -> None:
     """FhirError 429 where too many were registered, or invitations tried, from this address within an hour; 503."""
-    now = authority.now()
-    key = authority.keyed("registrations", address)
-    if await authority.passing.count("asked", key, now + _HOUR, now) > authority.limits.registrations:
+    if await rates.hourly(authority, "registrations", address) > authority.limits.registrations:
         issue = Issue("throttled", "too-many-registrations", "Too many registrations from this address; wait an hour.")
-        raise FhirError(429, (issue,), {"Retry-After": str(_HOUR)})
+        raise FhirError(429, (issue,), {"Retry-After": str(rates.HOUR)})

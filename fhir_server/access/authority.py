@@ -33,13 +33,14 @@ class Lifetimes:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Wrong logins for an account and for all of them, in `login_window` and a minute; token requests a second;
-    registrations from an address in an hour."""
+    registrations, and answers without a name judged, from an address in an hour."""
 
     wrong_logins: int = 5
     login_window: int = 900
     wrong_logins_overall: int = 100
     token_requests: int = 10
     registrations: int = 60
+    eligibility_checks: int = 600
 
 
 @dataclass(frozen=True, slots=True)

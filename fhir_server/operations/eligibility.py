@@ -4,9 +4,11 @@ https://hl7.org/fhir/R4/operations.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from fhir_server.caller import SERVER, allow_all
+from fhir_server.context import Context
 from fhir_server.domain import combined
 from fhir_server.domain.eligibility import Decision, Reason
 from fhir_server.domain.phases import Group
@@ -34,20 +36,35 @@ async def decide(call: Call) -> Reply:
     """200 with the decision. FhirError 404 or 410 for the patient, 400 for a policy or jurisdiction nobody knows."""
     arguments = call.arguments
     as_of = arguments.date("asOf") or call.context.today
-    record = await (_stored(call, call.id) if call.id is not None else _given(call))
+    if call.id is not None:
+        record = await _stored(call, call.id)
+    else:
+        record = _given(call.context, arguments.one("patient"), arguments.all("responses"))
     policy = await policies.applying(call.context, as_of, arguments.text("policy"), arguments.text("jurisdiction"))
+    answer = await _judged(call.context, record, as_of, policy, call.language)
+    return Reply(200, json.dump(answer), headers=(("cache-control", "no-store"),))
+
+
+async def of_answers(context: Context, response: Resource, language: str) -> Resource:
+    """What the operation says today of somebody without a name: a QuestionnaireResponse, of which nothing is kept."""
+    policy = await policies.applying(context, context.today, None, None)
+    return await _judged(context, _given(context, None, [response]), context.today, policy, language)
+
+
+async def _judged(
+    context: Context, record: facts.Record, as_of: date, policy: policies.Policies, language: str
+) -> Resource:
     known = facts.read(record, as_of)
     decision = combined.decide(known, policy.groups, as_of, forecasts.of(record, known, as_of))
-    questions = await _questions(call) if decision.missing else {}
-    parameters = list(_parameters(decision, policy.unreadable, questions, call.language))
-    body = json.dump({"resourceType": "Parameters", "parameter": parameters})
-    return Reply(200, body, headers=(("cache-control", "no-store"),))
+    questions = await _questions(context, language) if decision.missing else {}
+    parameters = list(_parameters(decision, policy.unreadable, questions, language))
+    return {"resourceType": "Parameters", "parameter": parameters}
 
 
-async def _given(call: Call) -> facts.Record:
-    patient = call.arguments.one("patient") or {"resourceType": "Patient"}
-    settings = call.context.settings
-    return facts.Record(patient, answers=call.arguments.all("responses"), base=settings.base, zone=settings.time_zone)
+def _given(context: Context, patient: Resource | None, responses: Sequence[Resource]) -> facts.Record:
+    settings = context.settings
+    person = patient or {"resourceType": "Patient"}
+    return facts.Record(person, answers=responses, base=settings.base, zone=settings.time_zone)
 
 
 async def _stored(call: Call, resource_id: str) -> facts.Record:
@@ -59,12 +76,12 @@ async def _stored(call: Call, resource_id: str) -> facts.Record:
     return await people.one(context, call.caller, call.predicate, patient, call.arguments.all("responses"))
 
 
-async def _questions(call: Call) -> Mapping[str, str]:
+async def _questions(context: Context, language: str) -> Mapping[str, str]:
     """The text of every question of the registration questionnaire, by linkId, in the reader's language."""
     wanted = [("Questionnaire", vocabulary.REGISTRATION.rpartition("/")[2])]
-    rows = await call.context.store.read_many(SERVER, allow_all, wanted)
+    rows = await context.store.read_many(SERVER, allow_all, wanted)
     items = [item for row in rows for item in json.parse(row.raw or b"{}").get("item", ())]
-    return {item["linkId"]: vocabulary.translated(item, "text", call.language) or "" for item in items}
+    return {item["linkId"]: vocabulary.translated(item, "text", language) or "" for item in items}
 
 
 def _parameters(

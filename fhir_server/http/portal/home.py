@@ -15,12 +15,11 @@ def home_routes(portal: Portal) -> list[BaseRoute]:
     """`/`."""
 
     async def home(request: Request) -> Response:
-        settings = portal.site.settings
         try:
-            visitor = None if settings.dev else await portal.visitor(request)
+            visitor = None if portal.site.settings.dev else await portal.visitor(request)
         except FhirError as error:
             return portal.site.page(request, "unavailable", error.status)
         roles = frozenset() if visitor is None else visitor.caller.roles
-        return portal.form(request, "home", roles=roles, signs_in=not settings.dev and not settings.openid_issuer)
+        return portal.form(request, "home", roles=roles, signs_in=portal.signs_in)
 
     return [Route("/", home)]

@@ -68,8 +68,8 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
             state=first(eligibility, "status"),
             reasons=[first(reason, "text") for reason in eligibility.get("reason", ())],
             missing=[first(question, "text") for question in eligibility.get("missing", ())],
-            opens=_day(first(eligibility, "opensOn"), visitor.language),
-            dose_from=_day(first(eligibility, "doseFrom"), visitor.language),
+            opens=day_of(first(eligibility, "opensOn"), visitor.language),
+            dose_from=day_of(first(eligibility, "doseFrom"), visitor.language),
             doses=[dose_of(each, visitor.language) for each in doses],
             kinds=choices.KINDS,
             chosen=chosen,
@@ -113,7 +113,7 @@ def dose_of(immunization: Mapping[str, Any], language: str) -> Dose:
     performers = [each.get("actor", {}).get("display", "") for each in immunization.get("performer", ())]
     return Dose(
         str(immunization["id"]),
-        _day(written, language) or written,
+        day_of(written, language) or written,
         vaccine_of(immunization),
         str(immunization.get("lotNumber", "")),
         next(filter(None, performers), ""),
@@ -140,7 +140,7 @@ async def _posted_person(portal: Portal, request: Request, visitor: Visitor) -> 
     return await people(visitor, request, form.get(CHOSEN))
 
 
-def _day(value: object, language: str) -> str:
+def day_of(value: object, language: str) -> str:
     """A FHIR date as people write it; empty for none, and for one without a day."""
     try:
         return languages.day(date.fromisoformat(str(value)[:10]), language) if value else ""

@@ -54,6 +54,11 @@ class Portal:
     site: Site
     api: Api
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether people sign in here: not where everybody may do everything, nor where others give out the tokens."""
+        return not self.site.settings.dev and not self.site.settings.openid_issuer
+
     async def visitor(self, request: Request) -> Visitor | None:
         """Who has signed in with this browser; None where nobody has, or their token is over. FhirError 503."""
         token = cookies.read(request.cookies, TOKEN, self.site.settings.origin)
