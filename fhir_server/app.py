@@ -233,13 +233,14 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
 
     registry = Registry(OPERATIONS)
     app = Application(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    site = Site(settings, Assets(settings.portal_color))
     # Before the others: their addresses look like those of resources.
     if not settings.dev:
         app.router.routes.extend(discovery_routes(context))
         if not settings.openid_issuer:
             app.router.routes.extend(oauth_routes(context))
-            app.router.routes.extend(sign_in_routes(context))
-            app.router.routes.extend(account_routes(context))
+            app.router.routes.extend(sign_in_routes(context, site))
+            app.router.routes.extend(account_routes(context, site))
     app.router.routes.extend(job_routes(context))
     fhir = fhir_routes(context, registry)
     app.router.routes.extend(fhir)
@@ -247,7 +248,6 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(issuer_routes(context))
     app.router.routes.extend(link_routes(context))
     app.router.routes.extend(health_routes(context))
-    site = Site(settings, Assets(settings.portal_color))
     portal = Portal(context, site, Api(app, settings.base))
     app.router.routes.extend(
         [*site.assets.routes(), *home_routes(portal), *eligible_routes(portal), *verify_routes(context, site)]

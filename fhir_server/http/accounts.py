@@ -15,52 +15,65 @@ from fhir_server.access.sessions import Session
 from fhir_server.context import Context
 from fhir_server.http import choosing
 from fhir_server.http.forms import posted_by_page, with_form
-from fhir_server.http.pages import page
-from fhir_server.http.sign_in import language_of, login_page, page_of, session_of
+from fhir_server.http.portal.site import Site
+from fhir_server.http.sign_in import login_page, page_of, problem_page, session_of
+from fhir_server.languages import N_
 
+_SHORT = N_("A password has 10 to 256 characters.")
+_WRONG = N_("The user name or the code is wrong, or the code is over.")
+_NOBODY = N_("This person has no account here.")
 _GIVERS = frozenset({"provider", "administrator"})
 
 
-def account_routes(context: Callable[[], Context]) -> list[BaseRoute]:
+def account_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute]:
     """`/account/password` and `/account/recovery` (GET, POST)."""
 
     async def password(request: Request) -> Response:
         if request.method == "GET":
-            return _password_page(context(), request)
+            return _password_page(context(), site, request)
         form = dict(await posted_by_page(context(), request))
         try:
             done = await recovery.redeem(
                 context().authority, form.get("username", ""), form.get("code", ""), form.get("password", "")
             )
         except ValueError:
-            return _password_page(context(), request, "password.short", 400)
-        return _password_page(context(), request, "" if done else "password.wrong", 200 if done else 401, done=done)
+            return _password_page(context(), site, request, _SHORT, 400, typed=form.get("username", ""))
+        if not done:
+            return _password_page(context(), site, request, _WRONG, 401, typed=form.get("username", ""))
+        return _password_page(context(), site, request, done=True)
 
     async def recover(request: Request) -> Response:
         form = dict(await posted_by_page(context(), request)) if request.method == "POST" else {}
         session = await session_of(context(), request)
         if session is None:
-            return login_page(context(), request, (), None, "")
+            return login_page(context(), site, request, (), None, "")
         if not session.user.roles & _GIVERS:
-            return page("problem", language_of(request), 403, problem="not-allowed")
-        return await _recover(context(), request, session, form)
+            return problem_page(site, request, 403, "not-allowed")
+        return await _recover(context(), site, request, session, form)
 
     return [
-        Route("/account/password", page_of(context, password), methods=["GET", "POST"]),
-        Route("/account/recovery", page_of(context, recover), methods=["GET", "POST"]),
+        Route("/account/password", page_of(site, password), methods=["GET", "POST"]),
+        Route("/account/recovery", page_of(site, recover), methods=["GET", "POST"]),
     ]
 
 
 def _password_page(
-    context: Context, request: Request, problem: str = "", status: int = 200, *, done: bool = False
+    context: Context,
+    site: Site,
+    request: Request,
+    problem: str = "",
+    status: int = 200,
+    *,
+    done: bool = False,
+    typed: str = "",
 ) -> Response:
-    language = language_of(request)
     return with_form(
         context,
         request,
-        lambda proof: page(
-            *("password", language, status),
+        lambda proof: site.page(
+            *(request, "set-password", status),
             problem=problem,
+            username=typed,
             form_token=proof,
             origin=context.settings.origin,
             done=done,
@@ -68,8 +81,8 @@ def _password_page(
     )
 
 
-async def _recover(context: Context, request: Request, session: Session, form: dict[str, str]) -> Response:
-    language, decision, chosen = language_of(request), form.get("decision"), form.get("patient", "")
+async def _recover(context: Context, site: Site, request: Request, session: Session, form: dict[str, str]) -> Response:
+    language, decision, chosen = site.language(request), form.get("decision"), form.get("patient", "")
     shown: dict[str, Any] = {"problem": "", "given": "", "login": "", "patients": []}
     if decision == "find":
         shown["patients"] = await choosing.named(context, session.user, language, form.get("find", ""))
@@ -79,12 +92,12 @@ async def _recover(context: Context, request: Request, session: Session, form: d
         if user is not None and user.enabled and user.roles == {"recipient"}:
             shown |= {"given": await recovery.give(context.authority, user), "login": user.login}
         else:
-            shown["problem"] = "recovery.nobody"
+            shown["problem"] = _NOBODY
     return with_form(
         context,
         request,
-        lambda proof: page(
-            *("recovery", language, 200),
+        lambda proof: site.page(
+            *(request, "recovery"),
             **shown,
             form_token=proof,
             origin=context.settings.origin,

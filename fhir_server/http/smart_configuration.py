@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from fhir_server import languages
 from fhir_server.access.clients import ALGORITHMS
 from fhir_server.access.endpoints import endpoints
 from fhir_server.access.server import GRANT_TYPES
@@ -74,7 +75,7 @@ def smart_configuration(context: Context) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "at_hash", "fhirUser"],
-        "ui_locales_supported": ["en", "es"],
+        "ui_locales_supported": list(languages.languages()),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }

@@ -3,6 +3,8 @@
 Standalone and EHR launches as a person and an app go through them, and what the tokens are then good for.
 """
 
+import html
+import re
 import time
 
 import httpx
@@ -183,6 +185,16 @@ async def test_pages_speak_spanish(house: House) -> None:
     page = await house.browser().open(asking(BASE, ui_locales="es"))
     assert "Contraseña" in page.text
     assert '<html lang="es">' in page.text
-    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'; ")
     assert "form-action 'self' https://app.example;" in page.headers["content-security-policy"]
     assert page.headers["strict-transport-security"].startswith("max-age=")
+    # Whoever reads may choose another language, goes on with what was asked, and is remembered.
+    [address] = re.findall(r'href="(/oauth/authorize[^"]*)" lang="en"', page.text)
+    browser = house.browser()
+    english = await browser.http.get(html.unescape(address))
+    assert '<html lang="en">' in english.text
+    consent = await browser.log_in(english, "amy")
+    assert "It will be able to" in consent.text
+    assert "Read: records of all kinds (this person&#39;s records)" in consent.text
+    assert "ui_locales" not in request_in(consent)
+    assert asking(BASE).items() <= request_in(consent).items()

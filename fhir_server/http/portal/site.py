@@ -1,13 +1,15 @@
-"""The site: one layout for all pages of the portal, in the reader's language, under one strict content policy.
+"""The site: one layout for all pages for people, in the reader's language, under one strict content policy.
 
 https://developer.mozilla.org/en-US/docs/Web/HTTP/CSP
 
 Everything a page loads comes from this server; templates escape everything; no page can be framed or is kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -17,7 +19,7 @@ from fhir_server import languages
 from fhir_server.http.portal.assets import Assets
 from fhir_server.settings import Settings
 
-_LANGUAGE = "lang"
+LANGUAGE = "lang"
 """Query parameter and cookie of the language a reader chose."""
 _YEAR = 31_536_000
 
@@ -25,6 +27,7 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_FORMS = "form-action 'self'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +39,32 @@ class Site:
 
     def language(self, request: Request) -> str:
         """The language chosen now (`?lang=`), chosen before, or preferred by the browser."""
-        for chosen in (request.query_params.get(_LANGUAGE), request.cookies.get(_LANGUAGE)):
+        for chosen in (request.query_params.get(LANGUAGE), request.cookies.get(LANGUAGE)):
             if chosen in languages.languages():
                 return chosen
         return languages.preferred(request.headers.get("accept-language", ""))
 
     def page(
-        self, request: Request, template: str, code: int = 200, /, *, camera: bool = False, **values: Any
+        self,
+        request: Request,
+        template: str,
+        code: int = 200,
+        /,
+        *,
+        camera: bool = False,
+        language: str = "",
+        sends_to: str = "",
+        elsewhere: Callable[[str], str] | None = None,
+        **values: Any,
     ) -> Response:
-        """The template of this name; a page with a `camera` may ask its reader for it."""
-        language = self.language(request)
-        others = [(other, languages.own_name(other)) for other in languages.languages() if other != language]
+        """The template of this name.
+
+        A page with a `camera` may ask its reader for it. `language`: where not the reader's cookie decides; then
+        `elsewhere` tells where the page is found in another one. `sends_to`: where a form on it may lead on to.
+        """
+        language = language or self.language(request)
+        found = elsewhere or partial(_here, request)
+        others = [(each, languages.own_name(each), found(each)) for each in languages.languages() if each != language]
         text = (
             _environment(language)
             .get_template(f"{template}.html")
@@ -59,17 +77,17 @@ class Site:
                 site_name=self.settings.portal_name,
             )
         )
-        response = HTMLResponse(text, code, headers=headers(language, camera=camera))
-        if request.query_params.get(_LANGUAGE) == language:
+        response = HTMLResponse(text, code, headers=headers(language, camera=camera, sends_to=sends_to))
+        if request.query_params.get(LANGUAGE) == language:
             secure = self.settings.origin.startswith("https://")
-            response.set_cookie(_LANGUAGE, language, max_age=_YEAR, secure=secure, httponly=True, samesite="lax")
+            response.set_cookie(LANGUAGE, language, max_age=_YEAR, secure=secure, httponly=True, samesite="lax")
         return response
 
 
-def headers(language: str, *, camera: bool = False) -> dict[str, str]:
+def headers(language: str, *, camera: bool = False, sends_to: str = "") -> dict[str, str]:
     """The headers of every page."""
     return {
-        "content-security-policy": _POLICY,
+        "content-security-policy": _POLICY.replace(_FORMS, _FORMS + _source(sends_to)),
         "permissions-policy": f"camera=({'self' if camera else ''}), microphone=(), geolocation=()",
         "referrer-policy": "same-origin",
         "x-content-type-options": "nosniff",
@@ -78,6 +96,20 @@ def headers(language: str, *, camera: bool = False) -> dict[str, str]:
         "content-language": language,
         "vary": "Accept-Language, Cookie",
     }
+
+
+def _here(request: Request, language: str) -> str:
+    """This page in another language. What was posted is not sent again; what stands in the address stays there."""
+    kept = [pair for pair in request.query_params.multi_items() if pair[0] != LANGUAGE]
+    return f"{request.url.path}?{urlencode([*kept, (LANGUAGE, language)])}"
+
+
+def _source(address: str) -> str:
+    """A form that is answered by a redirect must be allowed to lead there; browsers look at both."""
+    if not address:
+        return ""
+    parts = urlsplit(address)
+    return f" {parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f" {parts.scheme}:"
 
 
 @cache
