@@ -100,8 +100,8 @@ async def test_too_much_is_refused_unread(pages: httpx.AsyncClient) -> None:
 
 async def test_a_look_through_the_camera(pages: httpx.AsyncClient, card: str) -> None:
     seen = await pages.post("/verify/frame", content=png(card), headers={"content-type": "image/png"})
-    assert seen.json()["card"].startswith("shc:/")
-    assert (await pages.post("/verify/frame", content=b"dark")).json() == {"card": None}
+    assert seen.json()["text"].startswith("shc:/")
+    assert (await pages.post("/verify/frame", content=b"dark")).json() == {"text": None}
 
 
 async def test_the_language_that_was_chosen_is_remembered(pages: httpx.AsyncClient) -> None:

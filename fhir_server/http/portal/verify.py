@@ -63,7 +63,7 @@ def verify_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute]
         except (FhirError, CardError):
             codes = []
         found = next((code for code in codes if code.startswith(_PREFIX)), None)
-        return JSONResponse({"card": found}, headers=headers(site.language(request)))
+        return JSONResponse({"text": found}, headers=headers(site.language(request)))
 
     return [
         Route("/verify", form),

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/immunizationrecommendation.html
 """
 
 import asyncio
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -80,7 +81,7 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
             return RedirectResponse(f"/clinic/people/{pages.named(request, 'person')}", 303)
         proxy = (await portal.posted(request)).get("as") == _PROXY
         who = await pages.person(visitor, request)
-        shown = {"who": who, "proxy": proxy, "people": f"{portal.site.settings.origin}{PEOPLE}"}
+        shown: dict[str, Any] = {"who": who, "proxy": proxy, "people": f"{portal.site.settings.origin}{PEOPLE}"}
         asked = [{"name": "as", "valueCode": _PROXY}] if proxy else []
         try:
             answer = await visitor.visit.post(

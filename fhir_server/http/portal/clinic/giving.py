@@ -105,6 +105,7 @@ def giving_routes(portal: Portal) -> list[BaseRoute]:
             request,
             "clinic-dose",
             status,
+            camera=True,
             who=who,
             fields=fields,
             typed={**dict.fromkeys(("lot", "code", "number", "expires", "site", "route", "day"), ""), **form.typed},

@@ -8,21 +8,26 @@ from collections.abc import AsyncGenerator, Mapping
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.portal.clinic import dose_form, lots, packages, pages
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.site import headers
+from fhir_server.languages import N_, say
 from smart_health_cards import CardError, read_picture
 
 _MOST_BYTES = 12_000_000
 """Of a picture: what the camera of a phone makes."""
+_FRAME_BYTES = 2_000_000
+"""Of one look through the camera, which the page has made small before."""
+_READ = N_("Read: {product}, lot {number}, good until {day}")
 
 
 def lot_routes(portal: Portal) -> list[BaseRoute]:
-    """`/clinic/lots` (GET, POST) and `/clinic/lots/picture` (GET, POST)."""
+    """`/clinic/lots` and `/clinic/lots/picture` (GET, POST), and `/clinic/lots/frame` (POST) for the camera."""
 
     async def show(request: Request, visitor: Visitor) -> Response:
         if request.method == "POST":
@@ -66,6 +71,28 @@ def lot_routes(portal: Portal) -> list[BaseRoute]:
         wrong = {} if text else {"picture": "no-code"}
         return await page(request, visitor, {"code": text}, wrong, 200 if text else 422)
 
+    async def frame(request: Request, visitor: Visitor) -> Response:
+        # Nothing is stored here either, so it needs no proof of where it comes from.
+        try:
+            sent = await Exchange(portal.context(), request.scope, request.receive).body(_FRAME_BYTES)
+            found = read_picture(sent, symbology="DataMatrix")
+        except (CardError, FhirError):
+            found = []
+        text = next((each for each in found if packages.read(each) is not None), None)
+        said = "" if text is None else await meaning(request, visitor, text)
+        return JSONResponse({"text": text, "said": said}, headers=headers(visitor.language))
+
+    async def meaning(request: Request, visitor: Visitor, text: str) -> str:
+        """The product, lot and expiry of a code, or what it does not say."""
+        here, _ = await pages.place(portal, visitor, request)
+        wrong: dict[str, str] = {}
+        set_today = await lots.of_day(visitor, here, portal.context().today)
+        lot = dose_form.scanned({"code": text}, set_today, wrong)
+        if lot is None:
+            return " ".join(say(dose_form.PROBLEMS[each], visitor.language) for each in wrong.values())
+        read = {"product": lot.name, "number": lot.number, "day": lot.expires}
+        return say(_READ, visitor.language, read)
+
     async def page(
         request: Request, visitor: Visitor, typed: Mapping[str, str], wrong: Mapping[str, str], status: int = 200
     ) -> Response:
@@ -77,6 +104,7 @@ def lot_routes(portal: Portal) -> list[BaseRoute]:
             request,
             "clinic-lots",
             status,
+            camera=True,
             here=here,
             known=known,
             lots=set_today,
@@ -90,6 +118,7 @@ def lot_routes(portal: Portal) -> list[BaseRoute]:
     return [
         Route("/clinic/lots", portal.page(show, pages.ROLE), methods=both),
         Route("/clinic/lots/picture", portal.page(picture, pages.ROLE), methods=both),
+        Route("/clinic/lots/frame", portal.page(frame, pages.ROLE), methods=["POST"]),
     ]
 
 

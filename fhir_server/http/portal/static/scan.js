@@ -1,18 +1,20 @@
-// Reads a card through the camera and hands its text to the form, which works without this script, too.
+// Reads a code through the camera into a field of a form, which works without this script, too.
 (() => {
   const scan = document.getElementById("scan");
   if (!scan || !navigator.mediaDevices || !navigator.mediaDevices.getUserMedia) return;
   const [start, stop, view, state] = ["start", "stop", "view", "state"].map((part) => document.getElementById("scan-" + part));
-  const form = document.getElementById("verify");
-  const PREFIX = "shc:/";
+  const field = document.getElementById(scan.dataset.into);
   const PAUSE = 300;
   const WIDTH = 1280;
   let stream = null;
 
+  // What the camera sees now, as {text, said}: read by the browser where it can, else by the server, which may also say
+  // in words what the text means.
   async function reader() {
-    if ("BarcodeDetector" in window && (await BarcodeDetector.getSupportedFormats()).includes("qr_code")) {
-      const detector = new BarcodeDetector({ formats: ["qr_code"] });
-      return async () => (await detector.detect(view)).map((code) => code.rawValue).find((text) => text.startsWith(PREFIX));
+    const format = scan.dataset.format;
+    if (format && "BarcodeDetector" in window && (await BarcodeDetector.getSupportedFormats()).includes(format)) {
+      const detector = new BarcodeDetector({ formats: [format] });
+      return async () => ({ text: (await detector.detect(view)).map((code) => code.rawValue)[0] });
     }
     const canvas = document.createElement("canvas");
     return async () => {
@@ -21,8 +23,8 @@
       canvas.height = view.videoHeight * scale;
       canvas.getContext("2d").drawImage(view, 0, 0, canvas.width, canvas.height);
       const picture = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
-      const answer = await fetch("/verify/frame", { method: "POST", headers: { "Content-Type": "image/jpeg" }, body: picture });
-      return answer.ok ? (await answer.json()).card : null;
+      const answer = await fetch(scan.dataset.frame, { method: "POST", headers: { "Content-Type": "image/jpeg" }, body: picture });
+      return answer.ok ? answer.json() : {};
     };
   }
 
@@ -34,17 +36,19 @@
     state.textContent = text;
   }
 
+  function take(seen) {
+    end(seen.said || "");
+    const picture = field.form.querySelector("input[type=file]");
+    if (picture) picture.value = "";
+    field.value = seen.text;
+    if ("send" in scan.dataset) field.form.submit();
+  }
+
   async function look() {
     const read = await reader();
     while (stream) {
-      const card = view.videoWidth ? await read().catch(() => null) : null;
-      if (card && stream) {
-        end("");
-        document.getElementById("picture").value = "";
-        document.getElementById("text").value = card;
-        form.submit();
-        return;
-      }
+      const seen = view.videoWidth ? await read().catch(() => ({})) : {};
+      if (seen.text && stream) return take(seen);
       await new Promise((done) => setTimeout(done, PAUSE));
     }
   }
