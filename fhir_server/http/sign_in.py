@@ -151,7 +151,14 @@ def _login_needed(context: Context, asked: Asked, session: Session | None, given
 
 
 def login_page(
-    context: Context, site: Site, request: Request, pairs: Pairs, asked: Asked | None, problem: str, status: int = 200
+    context: Context,
+    site: Site,
+    request: Request,
+    pairs: Pairs,
+    asked: Asked | None,
+    problem: str,
+    status: int = 200,
+    typed: str = "",
 ) -> Response:
     """The page to log in, on the way to what `pairs` ask for."""
     return with_form(
@@ -162,7 +169,8 @@ def login_page(
             language=language_of(site, request, pairs),
             sends_to=asked.redirect_uri if asked is not None else "",
             elsewhere=partial(_elsewhere, pairs),
-            app=asked.client.name if asked is not None else "",
+            app=asked.client.name if asked is not None and asked.client.id != own_app.ID else "",
+            username=typed,
             problem=problem,
             form_token=proof,
             origin=context.settings.origin,
@@ -176,7 +184,7 @@ async def _login(context: Context, site: Site, request: Request, pairs: Pairs, f
     given = logins.Given(form.get("username", ""), form.get("password", ""), form.get("code", ""))
     user = await logins.login(context.authority, given)
     if user is None:
-        return login_page(context, site, request, pairs, asked, _WRONG, 401)
+        return login_page(context, site, request, pairs, asked, _WRONG, 401, given.login)
     origin = context.settings.origin
     # Whoever knew the cookies from before the login knows neither afterwards.
     response = with_form(context, request, lambda proof: _again(origin, pairs), fresh=True)
@@ -200,6 +208,7 @@ async def _consent(
     if decision == "deny":
         return RedirectResponse(authorization.refused(asked), 302, _NO_STORE)
     granted = authorization.for_user(asked, user, context.clock())
+    ticked = [value for name, value in answer or () if name == "scope"]
     patient = (asked.context or {}).get("patient", "")
     searches = not patient and asked.needs_patient and "provider" in user.roles
     if patient:
@@ -214,8 +223,7 @@ async def _consent(
     seen = chosen in {id for id, _ in patients}
     lacking = asked.needs_patient and not seen and any(_is_on_patient(scope) for scope in granted)
     if decision == "allow" and not lacking:
-        scopes = [value for name, value in answer or () if name == "scope"]
-        kept = [*scopes, *(scope for scope in granted if wording.is_implied(scope))] if scopes else []
+        kept = [*ticked, *(scope for scope in granted if wording.is_implied(scope))] if ticked else []
         address = await authorization.grant(context.authority, asked, session, kept, chosen if seen else "")
         return RedirectResponse(address, 302, _NO_STORE)
     return with_form(
@@ -237,7 +245,11 @@ async def _consent(
             find=given.get("find", ""),
             patients=patients,
             chosen=chosen,
-            scopes=[(scope, wording.of(scope, language)) for scope in granted if not wording.is_implied(scope)],
+            scopes=[
+                (scope, wording.of(scope, language), answer is None or scope in ticked)
+                for scope in granted
+                if not wording.is_implied(scope)
+            ],
         ),
     )
 

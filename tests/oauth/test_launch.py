@@ -64,12 +64,16 @@ async def test_the_request_may_be_posted(house: House) -> None:
 async def test_a_provider_finds_the_patient_and_needs_the_second_factor(house: House) -> None:
     browser = house.browser()
     page = await browser.open(asking(BASE, scope="launch/patient patient/*.rs user/*.rs"))
-    assert (await browser.log_in(page, "nora")).status_code == 401
+    wrong = await browser.log_in(page, "nora")
+    assert (wrong.status_code, 'name="username" value="nora"' in wrong.text) == (401, True)
     code = await code_of_nora(house)
     page = await browser.log_in(page, "nora", code)
     assert forms(page)["consent"].radios == []
     found = await browser.post(forms(page)["consent"], {"decision": "find", "find": "whitf ruth"})
     assert forms(found)["consent"].radios == [("patient", "ruth")]
+    # What was not to be allowed stays so while somebody is looked for.
+    fewer = await browser.post(forms(page)["consent"], {"decision": "find", "find": "ruth", "scope": "patient/*.rs"})
+    assert [value for name, value in forms(fewer)["consent"].fields if name == "scope"] == ["patient/*.rs"]
     undecided = await browser.post(forms(page)["consent"], {"decision": "allow"})
     assert 'role="alert"' in undecided.text
     stranger = await browser.post(forms(page)["consent"], {"decision": "allow", "patient": "nobody"})

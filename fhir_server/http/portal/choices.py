@@ -18,19 +18,19 @@ KINDS: Mapping[str, tuple[str, str, str, str]] = {
         N_("The vaccine"),
         N_("I do not want the vaccine"),
         N_("I want the vaccine again"),
-        N_("You are not reminded and not invited. Those who treat you still see your record."),
+        N_("If you say so, you are not reminded and not invited. Those who treat you still see your record."),
     ),
     "no-contact": (
         N_("Messages"),
         N_("Do not write to me"),
         N_("You may write to me again"),
-        N_("You get no reminders. You can still be vaccinated."),
+        N_("If you say so, you get no reminders. You can still be vaccinated."),
     ),
     "do-not-share": (
         N_("Sharing"),
         N_("Do not share my record"),
         N_("My record may be shared again"),
-        N_("Your record is hidden from organizations other than those that wrote it."),
+        N_("If you say so, your record is hidden from organizations other than those that wrote it."),
     ),
 }
 """Category: a heading, the words to choose it, the words to take it back, and what it means. To be translated."""

@@ -53,7 +53,8 @@ async def people(visitor: Visitor, request: Request, chosen: str | None = None) 
         sentence = {"details": {"text": languages.say(_GROWN_UP, visitor.language)}}
         raise RefusedError(404, {"issue": [sentence]})
     patient = by_id.get(wanted) or await visitor.visit.get(f"Patient/{wanted}")
-    names = {id: name_of(each) for id, each in by_id.items()}
+    own_first = sorted(by_id.items(), key=lambda each: each[0] in proxies)
+    names = {id: name_of(each) for id, each in own_first}
     return People(patient, names, wanted in proxies, day_of(proxies.get(wanted, 0)))
 
 
