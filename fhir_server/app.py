@@ -244,7 +244,7 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     app.router.routes.extend(job_routes(context))
     fhir = fhir_routes(context, registry)
     app.router.routes.extend(fhir)
-    app.router.routes.extend(card_routes(context))
+    app.router.routes.extend(card_routes(context, site))
     app.router.routes.extend(issuer_routes(context))
     app.router.routes.extend(link_routes(context))
     app.router.routes.extend(health_routes(context))

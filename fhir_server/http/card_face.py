@@ -1,4 +1,4 @@
-"""What is printed of a card for people: sentences in English or Spanish, ready for a page or a PDF.
+"""What is printed of a card for people: sentences in the reader's language, ready for a page or a PDF.
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#via-qr-print-or-scan
 """
@@ -6,10 +6,21 @@ https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#vi
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from fhir_server.domain.sentences import day, sentence
+from fhir_server.domain.sentences import sentence
+from fhir_server.languages import N_, day, say
 from smart_health_cards import Dose, Report
 from terminology import codes
 from terminology.systems import CVX
+
+_COLUMNS = (N_("Date"), N_("Against"), N_("Vaccine"), N_("Lot"), N_("Given by"))
+_REDUCED = N_("reduced dose")
+_SCAN = N_("Anybody can check this card, also offline, by scanning the code with a SMART Health Card verifier.")
+_REVOKED = N_(
+    "This card no longer counts: it was withdrawn, or the record was corrected after it was issued. Ask for a new card "
+    "where you were vaccinated."
+)
+_EXPIRED = N_("This card has expired. Ask for a new card where you were vaccinated.")
+_UNCONFIRMED = N_("This card can no longer be confirmed. Ask for a new card where you were vaccinated.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +41,27 @@ class Face:
 def face(report: Report, language: str) -> Face:
     """The face of a card that could be read, as `report` judges it now. ValueError for one that could not."""
 
-    def say(key: str, **details: object) -> str:
-        return sentence("card", key, language, details)
-
     content = report.content
     if content is None:
         raise ValueError("the card cannot be read")
-    notes = [say("issuer", issuer=content.iss), say("issued", day=_day_of(content.not_before))]
+    notes = [
+        say(N_("Issued by {issuer}"), language, {"issuer": content.iss}),
+        say(N_("Issued on {day}"), language, {"day": _day_of(content.not_before)}),
+    ]
     if content.expires is not None:
-        notes.append(say("expires", day=_day_of(content.expires)))
-    born = (
-        say("born-unstated") if content.birth_date is None else say("born", day=_written(content.birth_date, language))
-    )
+        notes.append(say(N_("Valid until {day}"), language, {"day": _day_of(content.expires)}))
+    born = say(N_("Date of birth not stated"), language)
+    if content.birth_date is not None:
+        born = say(N_("Born {day}"), language, {"day": _written(content.birth_date, language)})
     return Face(
         language=language,
-        title=say("title"),
-        name=content.name or say("no-name"),
+        title=say(N_("Vaccination card"), language),
+        name=content.name or say(N_("No name stated"), language),
         born=born,
-        columns=tuple(say(key) for key in ("date", "against", "vaccine", "lot", "given-by")),
+        columns=tuple(say(each, language) for each in _COLUMNS),
         doses=tuple(_row(dose, language) for dose in content.doses),
         notes=tuple(notes),
-        scan=say("scan"),
+        scan=say(_SCAN, language),
         warning=_warning(report, language),
     )
 
@@ -65,16 +76,16 @@ def _row(dose: Dose, language: str) -> tuple[str, ...]:
         except LookupError:
             name = f"CVX {dose.code}"
     if dose.subpotent:
-        name += f", {sentence('card', 'reduced', language, {})}"
+        name += f", {say(_REDUCED, language)}"
     return _written(dose.date or "", language), against, name, dose.lot_number or "", dose.performer or ""
 
 
 def _warning(report: Report, language: str) -> str | None:
     if report.verdict("revocation").status == "fail":
-        return sentence("card", "revoked", language, {})
+        return say(_REVOKED, language)
     if report.verdict("validity").code == "expired":
-        return sentence("card", "expired", language, {})
-    return None if report.accepted else sentence("card", "unconfirmed", language, {})
+        return say(_EXPIRED, language)
+    return None if report.accepted else say(_UNCONFIRMED, language)
 
 
 def _written(value: str, language: str) -> str:

@@ -10,8 +10,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from fhir_server.domain.sentences import sentence
+from fhir_server import languages
 from fhir_server.http.card_face import Face
+from fhir_server.languages import N_
 
 _STYLE = """
 :root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #16202c; background: #f3f5f7 }
@@ -59,18 +60,27 @@ HEADERS = {
 """The page shows personal data under a secret address: neither is to leave it."""
 
 
+_PRIVATE = N_("Keep the address of this page to yourself: whoever knows it can see this card.")
+
+
 def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
     """The HTML of a card at the address `name`, with its QR code as an SVG; `wallet` is the deep link, if any."""
 
-    def say(key: str) -> str:
-        return _text(sentence("card", key, face.language, {}))
+    def say(sentence: str) -> str:
+        return _text(languages.say(sentence, face.language))
 
-    links = [(f"{name}.smart-health-card", "save", ""), (f"{name}.pdf?lang={face.language}", "print", "")]
+    links = [
+        (f"{name}.smart-health-card", N_("Save for a wallet app"), ""),
+        (f"{name}.pdf?lang={face.language}", N_("PDF to print"), ""),
+        (f"{name}.png", N_("QR code as a picture"), "plain"),
+    ]
     if wallet is not None:
-        links.insert(0, (wallet, "wallet", ""))
-    other = "en" if face.language == "es" else "es"
-    links += [(f"{name}.png", "picture", "plain"), (f"{name}?lang={other}", "other-language", "plain")]
-    anchors = "".join(f'<a class="{kind}" href="{_text(href)}">{say(key)}</a>' for href, key, kind in links)
+        links.insert(0, (wallet, N_("Open in a wallet app"), ""))
+    anchors = "".join(f'<a class="{kind}" href="{_text(href)}">{say(words)}</a>' for href, words, kind in links)
+    for other in languages.languages():
+        if other != face.language:
+            own = _text(languages.own_name(other))
+            anchors += f'<a class="plain" lang="{other}" href="{_text(name)}?lang={other}">{own}</a>'
     warning = f'<p class="warning" role="alert">{_text(face.warning)}</p>' if face.warning else ""
     rows = "".join(f"<tr>{_named(face.columns, row)}</tr>" for row in face.doses)
     notes = "".join(f"<p>{_text(note)}</p>" for note in face.notes)
@@ -82,7 +92,7 @@ def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
         f'<div class="code">{code.decode()}</div>'
         f"<table><thead><tr>{_cells('th', face.columns)}</tr></thead>"
         f"<tbody>{rows}</tbody></table>"
-        f'{notes}<p class="small">{_text(face.scan)}</p><p class="small screen">{say("keep-private")}</p>'
+        f'{notes}<p class="small">{_text(face.scan)}</p><p class="small screen">{say(_PRIVATE)}</p>'
         f"<nav>{anchors}</nav></main></body></html>"
     ).encode()
 

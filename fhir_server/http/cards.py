@@ -16,14 +16,14 @@ from starlette.routing import BaseRoute, Route
 
 from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
-from fhir_server.domain.sentences import LANGUAGES, sentence
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.http import card_page
 from fhir_server.http.card_face import Face, face
 from fhir_server.http.card_pdf import pdf
-from fhir_server.http.exchange import Exchange
+from fhir_server.http.portal.site import Site
 from fhir_server.http.wire import refusal
+from fhir_server.languages import N_, say
 from fhir_server.operations.health_cards_verify import trust_list
 from smart_health_cards import deep_link, png, read_file, svg, verify
 from smart_health_cards.fast_qr import matrix
@@ -38,7 +38,7 @@ _PRIVATE = {
 }
 
 
-def card_routes(context: Callable[[], Context]) -> list[BaseRoute]:
+def card_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute]:
     """`/cards/<opaque>`, the page, and `.png|.svg|.pdf|.smart-health-card`."""
 
     async def card(request: Request) -> Response:
@@ -49,14 +49,14 @@ def card_routes(context: Callable[[], Context]) -> list[BaseRoute]:
             file = await _file(context(), name)
             if dot + ending in _FORMS:
                 return _form(dot + ending, file)
-            language = _language(context(), request)
+            language = site.language(request)
             shown = await _face(context(), file, language)
         except FhirError as error:
             return refusal(error)
         if ending == "pdf":
             content = pdf(shown, read_file(file)[0], context().settings.card_font)
             return Response(content, media_type="application/pdf", headers=_PRIVATE)
-        code = svg(read_file(file)[0], title=sentence("card", "code-picture", language, {}), draw=matrix)
+        code = svg(read_file(file)[0], title=say(N_("QR code of this card"), language), draw=matrix)
         wallet = context().settings.card_wallet
         link = deep_link(wallet, read_file(file)) if wallet else None
         return Response(card_page.page(shown, name, code, link), media_type="text/html", headers=card_page.HEADERS)
@@ -76,12 +76,6 @@ async def _face(context: Context, file: bytes, language: str) -> Face:
     """What is printed of the card, with what it is worth now."""
     (report,) = verify(file, await trust_list(context), context.clock() / 1_000_000)
     return face(report, language)
-
-
-def _language(context: Context, request: Request) -> str:
-    """`?lang=`, else what the browser prefers."""
-    asked = request.query_params.get("lang")
-    return asked if asked in LANGUAGES else Exchange(context, request.scope, request.receive).language
 
 
 async def _file(context: Context, name: str) -> bytes:

@@ -9,9 +9,9 @@ from typing import Any
 
 from fhir_server.access import policy, users
 from fhir_server.context import Context
-from fhir_server.domain.sentences import day
 from fhir_server.fhir import json
 from fhir_server.interactions import search
+from fhir_server.languages import day
 from fhir_server.store.users import User
 
 _MOST = 20

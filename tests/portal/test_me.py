@@ -56,6 +56,15 @@ async def test_in_spanish(town: Town) -> None:
             assert said in text, said
 
 
+async def test_a_language_that_was_chosen_stays_also_on_the_card(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        page = await http.get("/me?person=demo-ruth&lang=es")
+        # The way back to English keeps whose page it is.
+        assert 'href="/me?person=demo-ruth&amp;lang=en"' in page.text
+        card = await send(http, form_to(page, "/me/card"))
+        assert "Tarjeta de vacunación" in card.text
+
+
 async def test_opting_out_and_coming_back(town: Town) -> None:
     async with town.visitor("amy") as http:
         page = await http.get("/me")

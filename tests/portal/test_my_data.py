@@ -3,8 +3,11 @@
 My contact, my password, who looked at my record, its copy, links to it, a dose that is wrong, and a child's pages.
 """
 
+import asyncio
 import re
+import time
 from datetime import date
+from functools import partial
 
 import pytest
 
@@ -129,3 +132,18 @@ async def test_a_childs_pages_until_18(town: Town) -> None:
         assert "Cleo Kid" in page.text and "Carl Kid" not in page.text
         assert "<h1>Cleo Kid</h1>" in (await http.get(f"/me?person={children[0]}")).text
         assert (await http.get(f"/me?person={children[1]}")).status_code == 404
+        # Cleo becomes 18 while a page is open: the session and the token that were given before end there, too.
+        async with administering.opened(settings) as context:
+            user = await context.authority.users.find(login)
+            assert user is not None
+            birthday = context.clock() + 4_000_000
+            await context.authority.users.set_proxies(login, [(children[0], birthday)])
+        await http.get("/portal/login?next=/me")
+        token = next(cookie.value for cookie in http.cookies.jar if cookie.name == "portal")
+        read = partial(http.get, f"/fhir/Patient/{children[0]}", headers={"authorization": f"Bearer {token}"})
+        assert ((await http.get(f"/me?person={children[0]}")).status_code, (await read()).status_code) == (200, 200)
+        await asyncio.sleep((birthday - time.time_ns() // 1_000) / 1_000_000)
+        page = await http.get(f"/me?person={children[0]}")
+        assert (page.status_code, (await read()).status_code) == (404, 404)
+        assert "they are 18, and decide for themselves" in page.text
+        assert "Cleo" not in (await http.get("/me")).text
