@@ -340,8 +340,10 @@ async def test_a_code_is_handed_over(town: Town) -> None:
         assert "It works once" in told(page).text
         assert len(code) > 8
         known = await send(http, form_of(await http.get("/clinic/people/demo-ruth"), "invite"))
-        assert "/account/recovery" in known.text
         assert 'class="code"' not in known.text
+        recovered = await send(http, form_of(known, "recovery"), decision="give")
+        assert re.search(r'id="recovery-code">[A-Z2-9-]{14}<', recovered.text)
+        assert "The code for ruth, for one hour:" in told(recovered).text
 
 
 async def test_people_to_call(town: Town) -> None:

@@ -90,11 +90,11 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
         except RefusedError as error:
             if _HAS_ACCOUNT not in error.codes:
                 raise
-            return portal.site.page(request, "clinic-invitation", **shown, code="", address="", until=None)
+            return portal.form(request, "clinic-invitation", **shown, code="", address="", until=None)
         given = first(parts(answer), "invitation")
         code, address, ends = (first(given, name) for name in ("code", "page", "expires"))
         until = day_of(str(ends)[:10])
-        return portal.site.page(request, "clinic-invitation", **shown, code=code, address=address, until=until)
+        return portal.form(request, "clinic-invitation", **shown, code=code, address=address, until=until)
 
     async def dose(request: Request, visitor: Visitor) -> Response:
         who = await pages.person(visitor, request)
