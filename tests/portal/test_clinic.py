@@ -339,6 +339,8 @@ async def test_a_code_is_handed_over(town: Town) -> None:
         assert f"{town.origin}/register/invitation" in told(page).text
         assert "It works once" in told(page).text
         assert len(code) > 8
+        for path in ("card", "code"):
+            assert (await http.get(f"/clinic/people/demo-ruth/{path}")).url.path == "/clinic/people/demo-ruth"
         known = await send(http, form_of(await http.get("/clinic/people/demo-ruth"), "invite"))
         assert 'class="code"' not in known.text
         recovered = await send(http, form_of(known, "recovery"), decision="give")

@@ -63,6 +63,8 @@ async def test_a_language_that_was_chosen_stays_also_on_the_card(town: Town) -> 
         assert 'href="/me?person=demo-ruth&amp;lang=en"' in page.text
         card = await send(http, form_to(page, "/me/card"))
         assert "Tarjeta de vacunación" in card.text
+        # What a form leads to is looked at in another language without sending it again.
+        assert (await http.get("/me/card?lang=en")).url.path == "/me"
 
 
 async def test_opting_out_and_coming_back(town: Town) -> None:

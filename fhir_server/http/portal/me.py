@@ -76,6 +76,8 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
         )
 
     async def card(request: Request, visitor: Visitor) -> Response:
+        if request.method == "GET":  # as when another language is chosen
+            return RedirectResponse("/me", 303)
         who = await _posted_person(portal, request, visitor)
         asked = [{"name": "credentialType", "valueUri": "Immunization"}]
         issued = await visitor.visit.post(
@@ -102,7 +104,7 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
 
     return [
         Route("/me", portal.page(me, ROLE)),
-        Route("/me/card", portal.page(card, ROLE), methods=["POST"]),
+        Route("/me/card", portal.page(card, ROLE), methods=["GET", "POST"]),
         Route("/me/choices", portal.page(choice, ROLE), methods=["POST"]),
     ]
 

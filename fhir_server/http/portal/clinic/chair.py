@@ -62,8 +62,10 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
         )
 
     async def card(request: Request, visitor: Visitor) -> Response:
-        await portal.posted(request)
         who = await pages.person(visitor, request)
+        if request.method != "POST":
+            return RedirectResponse(who.address, 303)
+        await portal.posted(request)
         asked = {"resourceType": "Parameters", "parameter": [{"name": "credentialType", "valueUri": "Immunization"}]}
         issued = await visitor.visit.post(f"Patient/{who.id}/$health-cards-issue", asked)
         addresses = [
@@ -119,7 +121,7 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
 
     return [
         Route("/clinic/people/{person}", portal.page(chair, pages.ROLE)),
-        Route("/clinic/people/{person}/card", portal.page(card, pages.ROLE), methods=["POST"]),
+        Route("/clinic/people/{person}/card", portal.page(card, pages.ROLE), methods=["GET", "POST"]),
         Route("/clinic/people/{person}/code", portal.page(invite, pages.ROLE), methods=["GET", "POST"]),
         Route("/clinic/people/{person}/doses/{dose}", portal.page(dose, pages.ROLE)),
     ]
