@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     )
     token_requests: int = Field(10, gt=0, description="Requests to the token endpoint in a second, for each client.")
     registrations: int = Field(60, gt=0, description="Registrations in the portal in an hour, from each address.")
-    eligibility_checks: int = Field(600, gt=0, description="Answers without a name judged in an hour, from each address.")
+    eligibility_checks: int = Field(600, gt=0, description="Answers judged without a name in an hour, per address.")
     outbound_hosts: tuple[str, ...] = Field(
         (), description="Hosts that this server may ask over https, for keys of clients and providers; JSON list."
     )

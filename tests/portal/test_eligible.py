@@ -8,7 +8,7 @@ import re
 import pytest
 
 from fhir_server import administering
-from fhir_server.context import Settings
+from fhir_server.settings import Settings
 from tests.oauth.browser import forms
 from tests.portal.conftest import Town
 from tests.portal.test_me import send
