@@ -32,7 +32,7 @@ DOCUMENTED = {
 }
 API = sorted(at for at in DOCUMENTED if " /fhir" in at and ".well-known" not in at)
 
-PAGES = {"assets", "clinic", "me", "portal", "register", "verify"}
+PAGES = {"assets", "clinic", "eligible", "me", "portal", "register", "verify"}
 """The portal: for people, not for programs."""
 
 # Statuses that would take an hour, a broken database or another caller to see; other tests see them.
