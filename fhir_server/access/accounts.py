@@ -6,7 +6,8 @@ A login name is what its owner wished for and four digits more, always: nobody l
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from fhir_server.access import passwords, rates, recovery, users
@@ -14,6 +15,8 @@ from fhir_server.access.authority import Authority
 from fhir_server.access.logins import too_many
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.store.users import User
+
+_ONCE_SECONDS = 86_400
 
 
 def proposed(wished: str, patient: str, proxy_for: Iterable[tuple[str, int]] = ()) -> User:
@@ -48,6 +51,21 @@ async def change_password(authority: Authority, subject: str, current: str, fres
     await authority.users.set_password(user.login, hashed)
     await recovery.end_all(authority, user)
     return True
+
+
+@asynccontextmanager
+async def once(authority: Authority, form: str) -> AsyncIterator[bool]:
+    """Whether the registration under this mark of a form is sent for the first time within a day; so it may be again
+    where nothing came of it. FhirError 503."""
+    sent = authority.keyed("registering", form)
+    first = await authority.passing.add("registering", sent, authority.now() + _ONCE_SECONDS)
+    try:
+        yield first
+    except FhirError:
+        if first:
+            with suppress(FhirError):
+                await authority.passing.remove("registering", sent)
+        raise
 
 
 async def require_slow(authority: Authority, address: str) -> None:

@@ -72,8 +72,10 @@ async def test_a_guardian_without_an_account_opens_one_with_the_code(town: Town)
         assert "person=" + kid in page.text
         # Who acts for one person and is nobody else does not lose them by a click.
         people = await http.get("/me/people")
-        await send(http, form_to(people, "/me/people", kid), decision="end")
-        assert (await http.get("/me")).status_code == 200
+        assert "Act for them no longer" not in people.text
+        form = forms(people)["code-form"]
+        await send(http, form, decision="end", person=kid)
+        assert "You act for Rosa Orphan" in (await http.get("/me")).text
 
 
 async def test_a_child_is_registered_as_somebody_new(town: Town) -> None:
@@ -90,8 +92,13 @@ async def test_a_child_is_registered_as_somebody_new(town: Town) -> None:
             assert f'id="{field}-problem"' in empty.text
         kid = {"family": "Secreta", "given": ["Nora"]}
         known = await as_staff(town, "Patient", {"resourceType": "Patient", "name": [kid], "birthDate": BORN})
-        page = await add(http, "child", given="Nora", family="Secreta", **{"birth-date": BORN})
+        form = forms(await http.get("/me/people"))["child-form"]
+        nora = {"given": "Nora", "family": "Secreta", "birth-date": BORN}
+        page = await send(http, form, decision="child", **nora)
         assert "<h1>Nora Secreta</h1>" in page.text
+        # A button that was pressed twice registers once.
+        again = await send(http, form, decision="child", **nora)
+        assert (again.status_code, again.url.path) == (200, "/me/people")
         assert known.json()["id"] not in page.text
         assert (await http.get(f"/me?person={known.json()['id']}")).status_code == 404
         assert (await as_staff(town, "Patient?family=Secreta&_summary=count")).json()["total"] == 2

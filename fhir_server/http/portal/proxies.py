@@ -6,6 +6,7 @@ Registering a child makes a new record, always; one that is there already is ope
 by those who keep it, who have seen the papers (decision 33).
 """
 
+import secrets
 from collections.abc import Mapping
 from datetime import date
 from urllib.parse import urlencode
@@ -66,7 +67,9 @@ def proxy_routes(portal: Portal) -> list[BaseRoute]:
             child = Person(typed["given"], typed["family"], typed["birth-date"], "", "", visitor.language)
             if users.adult_on(date.fromisoformat(child.born)) <= portal.context().clock():
                 return await page(request, visitor, typed, {"birth-date": _ADULT}, 422)
-            return _anew(await enrolment.register_child(portal.context(), user, child))
+            async with accounts.once(authority, form.get("once", "")) as first:
+                id = await enrolment.register_child(portal.context(), user, child) if first else ""
+            return _anew(id)
         opens = await enrolment.act_for(portal.context(), user, typed["code"], typed["born"])
         if opens is None:
             return await page(request, visitor, typed, {"code": _WRONG_CODE}, 422)
@@ -92,7 +95,17 @@ def proxy_routes(portal: Portal) -> list[BaseRoute]:
         known, proxies = await those_of(visitor), dict(visitor.caller.proxies)
         people = [(id, name_of(known[id]), day_of(proxies[id])) for id in known if id in proxies]
         fields = {name: typed.get(name, "") for names in _FIELDS.values() for name in names}
-        return portal.form(request, "people", status, people=people, typed=fields, problems=problems)
+        return portal.form(
+            request,
+            "people",
+            status,
+            people=people,
+            # Whoever is nobody else would lose the account with the last one.
+            may_end=len(people) > 1 or bool(visitor.caller.patients - proxies.keys()),
+            once=secrets.token_urlsafe(16),
+            typed=fields,
+            problems=problems,
+        )
 
     return [Route(ADDRESS, portal.page(shown, ROLE), methods=["GET", "POST"])]
 

@@ -8,7 +8,6 @@ the same words, and who registers is registered.
 
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date
 
 from starlette.requests import Request
@@ -17,7 +16,6 @@ from starlette.routing import BaseRoute, Route
 
 from fhir_server.access import accounts, passwords, sessions
 from fhir_server.domain.demographics import email, phone
-from fhir_server.fhir.outcome import FhirError
 from fhir_server.http import cookies
 from fhir_server.http.forms import with_form
 from fhir_server.http.portal.questions import NO_DATE, NOT_GIVEN, is_date
@@ -36,7 +34,6 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = frozenset({"code", "given", "family", "birth-date", "login"})
 _LONGEST = 200
 _OLDEST = 1900
-_ONCE_SECONDS = 86_400
 
 _WRONG_CODE = N_("This code and date of birth do not go together, or the code was used. Ask for a new invitation.")
 _PROBLEMS: Mapping[str, str] = {
@@ -61,16 +58,10 @@ def register_routes(portal: Portal) -> list[BaseRoute]:
             return _page(portal, request, typed, problems, 422)
         authority = portal.context().authority
         await accounts.require_slow(authority, request.client.host if request.client is not None else "")
-        sent = authority.keyed("registering", form.get("once", ""))
-        if not await authority.passing.add("registering", sent, authority.now() + _ONCE_SECONDS):
-            return portal.site.page(request, "register-again")
-        try:
+        async with accounts.once(authority, form.get("once", "")) as first:
+            if not first:
+                return portal.site.page(request, "register-again")
             user = await _opened(portal, request, typed, password)
-        except FhirError:
-            # Nothing came of it: the same form may be sent again.
-            with suppress(FhirError):
-                await authority.passing.remove("registering", sent)
-            raise
         if user is None:
             return _page(portal, request, typed, {"code": _WRONG_CODE}, 422)
         return await _done(portal, request, user)
