@@ -40,6 +40,7 @@ from fhir_server.http.portal.assets import Assets
 from fhir_server.http.portal.clinic.routes import clinic_routes
 from fhir_server.http.portal.dispute import dispute_routes
 from fhir_server.http.portal.eligible import eligible_routes
+from fhir_server.http.portal.elsewhere import no_page
 from fhir_server.http.portal.home import home_routes
 from fhir_server.http.portal.me import me_routes
 from fhir_server.http.portal.proxies import proxy_routes
@@ -234,6 +235,7 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     registry = Registry(OPERATIONS)
     app = Application(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     site = Site(settings, Assets(settings.portal_color))
+    app.add_exception_handler(404, no_page(site))
     # Before the others: their addresses look like those of resources.
     if not settings.dev:
         app.router.routes.extend(discovery_routes(context))

@@ -40,6 +40,12 @@ def memory(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
 
 
+def spent(process: int) -> float:
+    """Seconds of processor time a process has spent."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def living(processes: Iterable[int]) -> list[int]:
     """Those of the processes that have not ended."""
     return [process for process in processes if Path(f"/proc/{process}").exists() and state(process) != "Z"]

@@ -81,6 +81,7 @@ class Town:
 
     origin: str
     teller: Teller
+    server: Server
     kept: dict[str, dict[str, str]] = field(default_factory=dict)
     """Cookies of staff who have signed in."""
 
@@ -119,5 +120,5 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
         teller = Teller(client, time.time, await sample.settle(settings))
         for step in STEPS:
             await step(teller)
-        yield Town(running.base.removesuffix("/fhir"), teller)
+        yield Town(running.base.removesuffix("/fhir"), teller, running)
     assert await running.stop() == 0

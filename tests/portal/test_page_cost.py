@@ -1,0 +1,38 @@
+"""https://www.w3.org/TR/webpage-size/
+
+An old phone on a slow line: what a page weighs with all it loads, and what it costs the server.
+"""
+
+import re
+
+import httpx
+import pytest
+
+from tests.portal.conftest import Town
+from tests.portal.test_accessibility import NOBODY, PAGES, PERSON, PROVIDER, RECIPIENT
+from tests.processes import below, spent
+
+MILLISECONDS, BYTES = 30, 60_000
+TIMES = 8
+
+
+@pytest.mark.parametrize("login", [NOBODY, RECIPIENT, PROVIDER])
+async def test_a_page_is_small_and_cheap(town: Town, login: str) -> None:
+    assert town.server.process is not None
+    [worker] = [id for id, words in below(town.server.process.pid).items() if words[0] == "fhir-worker"]
+    async with town.visitor(PROVIDER) as http:
+        dose = (await http.get(PERSON)).text.partition(f"{PERSON}/doses/")[2].partition('"')[0].partition("/")[0]
+    async with town.visitor(login) as http:
+        for path in (path.format(dose=dose) for whose, path in PAGES if whose == login):
+            page = await http.get(path)
+            assert page.status_code in (200, 400, 404), path
+            loaded = set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text))
+            assert len(page.content) + sum([await weight(http, each) for each in loaded]) <= BYTES, path
+            before = spent(worker)
+            for _ in range(TIMES):
+                await http.get(path)
+            assert 1_000 * (spent(worker) - before) / TIMES <= MILLISECONDS, path
+
+
+async def weight(http: httpx.AsyncClient, path: str) -> int:
+    return len((await http.get(path)).content)
