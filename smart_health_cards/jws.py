@@ -6,8 +6,8 @@ joserfc reads and names the keys (keys.py) but does not build the JWS here: its 
 bits, it knows no `zip` for signatures, and with its header registry each operation costs twice the bare signature.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from smart_health_cards import base64url, strict_json
 from smart_health_cards.error import CardError
@@ -24,8 +24,7 @@ MAX_CHARACTERS = 100_000
 _SIGNATURE_CHARACTERS = 86  # 64 bytes in base64url
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """A JWS taken apart: nothing in it is proved yet. `kid` is from the header, `payload` still compressed."""
 
     kid: str
