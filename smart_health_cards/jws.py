@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#health-cards-are-encoded-as-compact-serialization-json-web-signatures-jws
 
-joserfc reads and names the keys (keys.py) but does not build the JWS here: its decoder takes padding and stray
-bits, it knows no `zip` for signatures, and with its header registry each operation costs twice the bare signature.
+No JOSE library builds it: their decoders take padding and stray bits, they know no `zip` for signatures, and with a
+registry of headers each operation costs twice the bare signature.
 """
 
 from functools import lru_cache
