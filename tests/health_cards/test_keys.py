@@ -77,6 +77,27 @@ async def test_a_running_server_follows_the_folder(own_server: Server) -> None:
         assert card
 
 
+async def test_what_an_issuer_publishes_is_for_everybody_s_scripts_and_caches(people: People) -> None:
+    patient, _ = await people.person(dose(""))
+    assert await people.issue(patient)
+    body = {"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": "lost"}]}
+    assert (await people.client.post(f"Patient/{patient}/$health-cards-revoke", json=body)).is_success
+    _, lists = await people.published()
+    addresses = {f"crl/{kid}.json": 60 for kid in lists} | {"jwks.json": 3_600}
+    assert len(addresses) > 1
+    for name, max_age in addresses.items():
+        address = f"{people.origin}/shc/.well-known/{name}"
+        for origin in ({}, {"origin": "https://verifier.example"}):
+            answer = await people.client.get(address, headers=origin)
+            # Said twice, browsers take neither.
+            assert answer.headers.get_list("access-control-allow-origin") == ["*"]
+            assert answer.headers["cache-control"] == f"public, max-age={max_age}"
+        tag = answer.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            assert (await people.client.get(address, headers={"if-none-match": known})).status_code == 304, known
+        assert (await people.client.get(address, headers={"if-none-match": '"other"'})).status_code == 200
+
+
 async def test_organizations_issue_in_their_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "passphrase"
     secret.write_text("correct horse\n")
