@@ -59,8 +59,9 @@ HEADERS = {
 """The page shows personal data under a secret address: neither is to leave it."""
 
 
-def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
-    """The HTML of a card at the address `name`, with its QR code as an SVG; `wallet` is the deep link, if any."""
+def page(face: Face, name: str, code: bytes, wallet: str | None, renewal: str | None = None) -> bytes:
+    """The HTML of a card at the address `name`, with its QR code as an SVG. `wallet` is the deep link, if any;
+    `renewal` leads to a new card where this one no longer counts."""
 
     def say(key: str) -> str:
         return _text(sentence("card", key, face.language, {}))
@@ -68,6 +69,8 @@ def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
     links = [(f"{name}.smart-health-card", "save", ""), (f"{name}.pdf?lang={face.language}", "print", "")]
     if wallet is not None:
         links.insert(0, (wallet, "wallet", ""))
+    if renewal is not None and face.warning is not None:
+        links.insert(0, (renewal, "new", ""))
     other = "en" if face.language == "es" else "es"
     links += [(f"{name}.png", "picture", "plain"), (f"{name}?lang={other}", "other-language", "plain")]
     anchors = "".join(f'<a class="{kind}" href="{_text(href)}">{say(key)}</a>' for href, key, kind in links)
