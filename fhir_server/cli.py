@@ -253,8 +253,7 @@ def verify_command(
     """Verify a SMART Health Card, offline unless --fetch is given; exit status 0 if it proves what it says, else 1."""
     settings = _settings(data=data)
     try:
-        snapshot = directory or settings.card_directory
-        trust = verifying.trust_list(settings, issuer, jwks, revocations or [], snapshot, directory_key)
+        trust = verifying.trust_list(settings, issuer, jwks, revocations or [], directory, directory_key)
         reports = verifying.reports(card, trust, fetch=fetch)
     except CardError as error:
         _fail(error.text)

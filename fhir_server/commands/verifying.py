@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.table import Table
 
-from fhir_server.access import card_keys
+from fhir_server.access import card_directory, card_keys
 from fhir_server.access.issuer_keys import IssuerKeys
 from fhir_server.access.outbound import Outbound
 from fhir_server.context import Settings
-from smart_health_cards import PublicKey, Report, TrustList, verify
+from smart_health_cards import Report, TrustList, verify
 from terminology import codes
 
 MARKS = {
@@ -41,17 +41,16 @@ def trust_list(
     directory: Path | None,
     directory_key: Path | None = None,
 ) -> TrustList:
-    """Who is trusted: the issuers of a directory snapshot (a JWS where its key is given), and one whose key set is in a
-    file or the data folder.
+    """Who is trusted: the issuers of a directory snapshot (a JWS where its key is given; without one, that of the
+    settings), and one whose key set is in a file or the data folder.
 
     CardError for what is no key set, list or snapshot; ValueError for what is no JSON.
     """
     trust = TrustList()
-    if directory is not None and directory_key is not None:
-        key = PublicKey.from_jwk(json.loads(directory_key.read_bytes()))
-        trust |= TrustList.from_signed_snapshot(directory.read_bytes(), key)
-    elif directory is not None:
-        trust |= TrustList.from_snapshot(directory.read_bytes())
+    if directory is not None:
+        trust |= card_directory.load(directory, directory_key)
+    elif settings.card_directory is not None:
+        trust |= card_directory.load(settings.card_directory, directory_key or settings.card_directory_key)
     revocations = [json.loads(path.read_bytes()) for path in lists]
     iss = issuer or settings.issuer
     if jwks is not None:
