@@ -10,7 +10,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from fhir_server import guides
-from fhir_server.access import card_keys, own_app, policy, registration, secret
+from fhir_server.access import card_directory, card_keys, own_app, policy, registration, secret
 from fhir_server.access.authority import Authority, Lifetimes, Limits
 from fhir_server.access.external import External
 from fhir_server.access.issuer_keys import IssuerKeys
@@ -63,7 +63,6 @@ from fhir_server.operations.health_cards_corrections import Corrections
 from fhir_server.operations.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.store import Store
-from smart_health_cards import TrustList
 from terminology.errors import TerminologyError
 from terminology.library import shipped as terminology
 
@@ -86,7 +85,8 @@ async def open_context(settings: Settings, mongodb_uri: str) -> Context:
     keys = card_keys.folder(settings.data, None, settings.card_passphrase)
     tenants = {name: card_keys.folder(settings.data, name, settings.card_passphrase) for name in settings.card_tenants}
     if settings.card_directory is not None:
-        TrustList.from_snapshot(settings.card_directory.read_bytes())  # a start is the time to hear that it is broken
+        # A start is the time to hear that it is broken.
+        card_directory.load(settings.card_directory, settings.card_directory_key)
     store = await Store.open(
         mongodb_uri, database=settings.database, driver=settings.mongodb_driver, base=settings.base, clock=now
     )

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     card_directory: Path | None = Field(
         None, description="Directory snapshot of issuers whose cards $health-cards-verify trusts (VCI format)."
     )
+    card_directory_key: Path | None = Field(
+        None, description="Key (JWK) that must have signed the directory snapshot, which then is a JWS."
+    )
     card_wallet: str = Field(
         "",
         pattern=r"^(https://[^\s#]+)?$",

@@ -21,11 +21,12 @@ Issue, draw, read and verify:
 | `png`, `svg`, `numeric`, `parse` (QR code), `read_picture` (PNG, JPEG) | qr, picture; fast_qr draws faster |
 | `write_file`, `read_file`, `deep_link` (`.smart-health-card`) | file |
 | `rid`, `RevocationList` | revocation |
-| `Link`, `encrypt`, `decrypt` (SMART Health Links and their files) | links |
+| `Link`; `encrypt`, `decrypt` (SMART Health Links and their files) | links; jwe |
 | `TrustList`, `verify` (a `Report` of `Verdict`s and `Content` for each card) | directory, verify, report |
 
 Every refusal is a `CardError(code, text)`; `verify` never raises. No function reads a clock, fetches an address or
-keeps anything, `KeyFolder` apart. Reading pictures needs pillow and zxing-cpp; nothing else does.
+keeps anything, `KeyFolder` apart. All of it needs `cryptography` and `qrcode`; only reading pictures needs
+pillow and zxing-cpp, too.
 """
 
 from smart_health_cards.card import Card, Draft, LogEntry, Placed, release

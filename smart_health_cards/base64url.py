@@ -3,7 +3,6 @@
 https://www.rfc-editor.org/rfc/rfc7515#section-2
 """
 
-import base64
 import binascii
 
 from smart_health_cards.error import CardError
@@ -13,7 +12,7 @@ __all__ = ["decode", "encode"]
 
 def encode(data: bytes) -> str:
     """The base64url text of `data`, no padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return _encoded(data).decode("ascii")
 
 
 def decode(text: str) -> bytes:
@@ -21,12 +20,20 @@ def decode(text: str) -> bytes:
 
     The decoder of the standard library is lenient, so the proof of strictness is that encoding gives the same text.
     """
+    try:
+        encoded = text.encode("ascii")
+        data = binascii.a2b_base64(encoded.translate(_TO_STANDARD) + b"=" * (-len(encoded) % 4))
+        if _encoded(data) == encoded:
+            return data
+    except ValueError:
+        pass
     if "=" in text:
         raise CardError("base64url-padding", "A part of the card ends in padding (=), which cards never carry.")
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        data = b""
-    if encode(data) != text:
-        raise CardError("base64url-invalid", "A part of the card is not base64url text.")
-    return data
+    raise CardError("base64url-invalid", "A part of the card is not base64url text.")
+
+
+def _encoded(data: bytes) -> bytes:
+    return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD).rstrip(b"=")
+
+
+_FROM_STANDARD, _TO_STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")

@@ -2,12 +2,12 @@
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#health-cards-are-encoded-as-compact-serialization-json-web-signatures-jws
 
-joserfc reads and names the keys (keys.py) but does not build the JWS here: its decoder takes padding and stray
-bits, it knows no `zip` for signatures, and with its header registry each operation costs twice the bare signature.
+No JOSE library builds it: their decoders take padding and stray bits, they know no `zip` for signatures, and with a
+registry of headers each operation costs twice the bare signature.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from smart_health_cards import base64url, strict_json
 from smart_health_cards.error import CardError
@@ -24,8 +24,7 @@ MAX_CHARACTERS = 100_000
 _SIGNATURE_CHARACTERS = 86  # 64 bytes in base64url
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """A JWS taken apart: nothing in it is proved yet. `kid` is from the header, `payload` still compressed."""
 
     kid: str

@@ -3,16 +3,15 @@
 https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#generating-and-resolving-cryptographic-keys
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
-from smart_health_cards import base64url
+from smart_health_cards import base64url, strict_json
 from smart_health_cards.error import CardError
 
 __all__ = ["PublicKey", "SigningKey"]
@@ -26,10 +25,11 @@ class PublicKey:
 
     def __init__(self, point: ec.EllipticCurvePublicKey) -> None:
         self._point = point
-        key = ECKey.import_key(point.public_bytes(serialization.Encoding.PEM, _SPKI))
-        self.kid = key.thumbprint()
-        coordinates = key.as_dict(private=False)
-        self._x, self._y = str(coordinates["x"]), str(coordinates["y"])
+        numbers = point.public_numbers()
+        self._x, self._y = (base64url.encode(n.to_bytes(_COORDINATE, "big")) for n in (numbers.x, numbers.y))
+        # The members in this order: what is hashed is a text.
+        members = {"crv": "P-256", "kty": "EC", "x": self._x, "y": self._y}
+        self.kid = base64url.encode(hashlib.sha256(strict_json.minify(members)).digest())
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any]) -> "PublicKey":
@@ -40,14 +40,10 @@ class PublicKey:
                 raise CardError("jwk-not-es256", f"The published key's {member} is not {value}.")
         if "d" in jwk:
             raise CardError("jwk-private", "The published key gives its private part away, so it proves nothing.")
-        for member in ("x", "y"):
-            coordinate = jwk.get(member)
-            if not isinstance(coordinate, str) or len(base64url.decode(coordinate)) != _COORDINATE:
-                raise CardError("jwk-invalid", f"The published key's {member} is not a coordinate of 32 bytes.")
+        x, y = _coordinate(jwk, "x"), _coordinate(jwk, "y")
         try:
-            point = ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")}).public_key
-            key = cls(point)
-        except (ValueError, JoseError):
+            key = cls(ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key())
+        except ValueError:
             raise CardError("jwk-invalid", "The published key is not a point of the curve P-256.") from None
         if jwk.get("kid") != key.kid:
             raise CardError("kid-not-thumbprint", "The published key's kid is not its thumbprint.")
@@ -126,7 +122,14 @@ class SigningKey:
         return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
 
 
-_SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
+def _coordinate(jwk: Mapping[str, Any], member: str) -> int:
+    written = jwk.get(member)
+    coordinate = base64url.decode(written) if isinstance(written, str) else b""
+    if len(coordinate) != _COORDINATE:
+        raise CardError("jwk-invalid", f"The published key's {member} is not a coordinate of {_COORDINATE} bytes.")
+    return int.from_bytes(coordinate, "big")
+
+
 _PASSPHRASE = {
     True: "The private key is encrypted and no passphrase was given.",
     False: "A passphrase was given, but the private key is not encrypted.",

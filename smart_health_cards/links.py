@@ -1,26 +1,22 @@
-"""SMART Health Links: the link itself, and the encrypted files it leads to.
+"""SMART Health Links: what a link says, and its picture.
 
 https://hl7.org/fhir/uv/smart-health-cards-and-links/links-specification.html
 
-A link holds the key, its address does not: who serves the files needs neither the link nor the key, and cannot read
-them. Serving (manifest, passcode, limits) is not part of this library.
+A link holds the key of its files (jwe.py), its address does not: who serves them needs neither the link nor the key,
+and cannot read them. Serving (manifest, passcode, limits) is not part of this library.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
 from qrcode import QRCode
 from qrcode.constants import ERROR_CORRECT_M
 
 from smart_health_cards import base64url, qr, strict_json
 from smart_health_cards.error import CardError
 
-__all__ = ["Link", "decrypt", "encrypt", "new_key", "new_token", "png"]
+__all__ = ["Link", "new_key", "new_token", "png"]
 
 PREFIX = "shlink:/"
 MAX_URL = 128
@@ -101,24 +97,6 @@ def new_key() -> bytes:
 def new_token() -> str:
     """The part of a link's address that nobody can guess: 256 bits, 43 characters."""
     return base64url.encode(secrets.token_bytes(32))
-
-
-def encrypt(data: bytes, content_type: str, key: bytes, *, deflate: bool = False) -> str:
-    """A file as a compact JWE: `dir`, `A256GCM`, a fresh initialisation vector each time."""
-    header: dict[str, Any] = {"alg": "dir", "enc": "A256GCM", "cty": content_type}
-    if deflate:
-        header["zip"] = "DEF"
-    return jwe.encrypt_compact(header, data, OctKey.import_key(key))
-
-
-def decrypt(text: str, key: bytes) -> tuple[str, bytes]:
-    """The content type and the file. CardError `file-undecryptable` for another key, algorithm or a changed text."""
-    try:
-        found = jwe.decrypt_compact(text, OctKey.import_key(key), algorithms=["dir", "A256GCM", "DEF"])
-    except (JoseError, ValueError):
-        raise CardError("file-undecryptable", "The file cannot be decrypted with the link's key.") from None
-    header: Mapping[str, Any] = found.headers()
-    return str(header.get("cty", "")), found.plaintext or b""
 
 
 def png(text: str, *, scale: int = 6) -> bytes:

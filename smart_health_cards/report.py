@@ -15,8 +15,6 @@ Check = Literal["format", "signature", "validity", "revocation", "trust", "profi
 Status = Literal["pass", "warning", "unknown", "fail"]
 CHECKS: tuple[Check, ...] = ("format", "signature", "validity", "revocation", "trust", "profile")
 
-_ESSENTIAL: tuple[Check, ...] = ("format", "signature", "validity", "trust")
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -85,8 +83,9 @@ class Report:
 
         A revocation list that is not at hand does not count against a card; see its verdict.
         """
-        states = {verdict.check: verdict.status for verdict in self.verdicts}
-        return all(states[check] == "pass" for check in _ESSENTIAL) and "fail" not in states.values()
+        form, signature, validity, revocation, trust, profile = (verdict.status for verdict in self.verdicts)
+        proved = form == signature == validity == trust == "pass"
+        return proved and revocation != "fail" and profile != "fail"
 
     def verdict(self, check: Check) -> Verdict:
         """The verdict of one check."""

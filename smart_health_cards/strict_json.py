@@ -24,9 +24,12 @@ def parse(data: bytes, what: str) -> dict[str, Any]:
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise CardError("json-bom", f"{what} begins with a byte order mark.")
     try:
-        value = _DECODER.decode(data.decode("utf-8"))
+        text = data.decode("utf-8").strip(_WHITE_SPACE)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         raise CardError("json-invalid", f"{what} is not well-formed JSON.") from None
+    if end != len(text):
+        raise CardError("json-invalid", f"{what} goes on after the end of its JSON.")
     if not isinstance(value, dict):
         raise CardError("json-not-object", f"{what} is not a JSON object.")
     if b"\\u" in data:
@@ -45,4 +48,5 @@ def _no_constant(literal: str) -> NoReturn:
     raise ValueError(literal)
 
 
+_WHITE_SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

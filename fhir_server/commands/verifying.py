@@ -20,12 +20,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fhir_server.access import card_keys
+from fhir_server.access import card_directory, card_keys
 from fhir_server.access.issuer_keys import IssuerKeys
 from fhir_server.access.outbound import Outbound
 from fhir_server.commands.terminal import DataFolder, command, fail, out, settings_of
 from fhir_server.settings import Settings
-from smart_health_cards import CardError, PublicKey, Report, TrustList, verify
+from smart_health_cards import CardError, Report, TrustList, verify
 from terminology import codes
 
 MARKS = {
@@ -44,17 +44,16 @@ def trust_list(
     directory: Path | None,
     directory_key: Path | None = None,
 ) -> TrustList:
-    """Who is trusted: the issuers of a directory snapshot (a JWS where its key is given), and one whose key set is in a
-    file or the data folder.
+    """Who is trusted: the issuers of a directory snapshot (a JWS where its key is given; without one, that of the
+    settings), and one whose key set is in a file or the data folder.
 
     CardError for what is no key set, list or snapshot; ValueError for what is no JSON.
     """
     trust = TrustList()
-    if directory is not None and directory_key is not None:
-        key = PublicKey.from_jwk(json.loads(directory_key.read_bytes()))
-        trust |= TrustList.from_signed_snapshot(directory.read_bytes(), key)
-    elif directory is not None:
-        trust |= TrustList.from_snapshot(directory.read_bytes())
+    if directory is not None:
+        trust |= card_directory.load(directory, directory_key)
+    elif settings.card_directory is not None:
+        trust |= card_directory.load(settings.card_directory, directory_key or settings.card_directory_key)
     revocations = [json.loads(path.read_bytes()) for path in lists]
     iss = issuer or settings.issuer
     if jwks is not None:
@@ -157,8 +156,7 @@ def verify_card(
     """Verify a SMART Health Card, offline unless --fetch is given; exit status 0 if it proves what it says, else 1."""
     settings = settings_of(data=data)
     try:
-        snapshot = directory or settings.card_directory
-        trust = trust_list(settings, issuer, jwks, revocations or [], snapshot, directory_key)
+        trust = trust_list(settings, issuer, jwks, revocations or [], directory, directory_key)
         found = reports(card, trust, fetch=fetch)
     except CardError as error:
         fail(error.text)

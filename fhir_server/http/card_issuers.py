@@ -14,11 +14,14 @@ from starlette.routing import BaseRoute, Route
 from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.http.wire import refusal
+from fhir_server.interactions.reply import is_known
 from fhir_server.operations.health_cards_verify import revocation_list
 from smart_health_cards import KeyFolder
 
 KEYS_MAX_AGE = 3_600
 """Seconds; a key is published for longer than this before it signs."""
+_KEPT = ("cache-control", "access-control-allow-origin", "etag")
+"""Headers that an answer without content has, too."""
 _LIST_MAX_AGE = 60
 """Seconds. Shorter than that of the keys: a list behind its key's crlVersion tells a verifier nothing."""
 
@@ -66,6 +69,6 @@ def _published(request: Request, document: Mapping[str, Any], max_age: int) -> R
     response.headers["cache-control"] = f"public, max-age={max_age}"
     response.headers["access-control-allow-origin"] = "*"
     response.headers["etag"] = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:32]}"'
-    if request.headers.get("if-none-match") == response.headers["etag"]:
-        return Response(status_code=304, headers=dict(response.headers) | {"content-length": "0"})
+    if is_known(response.headers["etag"], request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers={name: response.headers[name] for name in _KEPT})
     return response

@@ -63,8 +63,9 @@ HEADERS = {
 _PRIVATE = N_("Keep the address of this page to yourself: whoever knows it can see this card.")
 
 
-def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
-    """The HTML of a card at the address `name`, with its QR code as an SVG; `wallet` is the deep link, if any."""
+def page(face: Face, name: str, code: bytes, wallet: str | None, renewal: str | None = None) -> bytes:
+    """The HTML of a card at the address `name`, with its QR code as an SVG. `wallet` is the deep link, if any;
+    `renewal` leads to a new card where this one no longer counts."""
 
     def say(sentence: str) -> str:
         return _text(languages.say(sentence, face.language))
@@ -76,6 +77,8 @@ def page(face: Face, name: str, code: bytes, wallet: str | None) -> bytes:
     ]
     if wallet is not None:
         links.insert(0, (wallet, N_("Open in a wallet app"), ""))
+    if renewal is not None and face.warning is not None:
+        links.insert(0, (renewal, N_("Sign in and get a new card"), ""))
     anchors = "".join(f'<a class="{kind}" href="{_text(href)}">{say(words)}</a>' for href, words, kind in links)
     for other in languages.languages():
         if other != face.language:

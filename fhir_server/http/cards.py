@@ -29,6 +29,9 @@ from smart_health_cards import deep_link, png, read_file, svg, verify
 from smart_health_cards.fast_qr import matrix
 from smart_health_cards.file import EXTENSION, MEDIA_TYPE
 
+_MY_PAGE = "../me"
+"""Where people get their cards, as seen from here; only a server that people sign in to has it."""
+
 _PRIVATE = {
     "cache-control": "private, no-store",
     "x-content-type-options": "nosniff",
@@ -53,13 +56,15 @@ def card_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute]:
             shown = await _face(context(), file, language)
         except FhirError as error:
             return refusal(error)
+        settings = context().settings
         if ending == "pdf":
-            content = pdf(shown, read_file(file)[0], context().settings.card_font)
+            content = pdf(shown, read_file(file)[0], settings.card_font)
             return Response(content, media_type="application/pdf", headers=_PRIVATE)
         code = svg(read_file(file)[0], title=say(N_("QR code of this card"), language), draw=matrix)
-        wallet = context().settings.card_wallet
-        link = deep_link(wallet, read_file(file)) if wallet else None
-        return Response(card_page.page(shown, name, code, link), media_type="text/html", headers=card_page.HEADERS)
+        link = deep_link(settings.card_wallet, read_file(file)) if settings.card_wallet else None
+        renewal = None if settings.dev or settings.openid_issuer else _MY_PAGE
+        content = card_page.page(shown, name, code, link, renewal)
+        return Response(content, media_type="text/html", headers=card_page.HEADERS)
 
     return [Route("/cards/{file}", card)]
 

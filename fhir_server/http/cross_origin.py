@@ -15,6 +15,7 @@ KEPT_SECONDS = 5.0
 """So long does it take until a new client's origin is known to a process."""
 
 PUBLIC = ("/fhir/metadata", "/fhir/.well-known/", "/oauth/jwks.json", "/shc/", "/shl/", "/openapi.json", "/livez")
+_ALLOW_ORIGIN = b"access-control-allow-origin"
 _METHODS = b"GET, POST, PUT, PATCH, DELETE, HEAD"
 _EXPOSED = b"ETag, Last-Modified, Location, Content-Location, X-Progress, Retry-After, WWW-Authenticate"
 _MAX_AGE = b"600"
@@ -47,9 +48,10 @@ class CrossOrigin:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ())]
+                # Card issuers' keys carry it for everybody; said twice, browsers take neither.
+                headers = [header for header in message.get("headers", ()) if header[0] != _ALLOW_ORIGIN]
                 if allowed is not None:
-                    headers.append((b"access-control-allow-origin", allowed))
+                    headers.append((_ALLOW_ORIGIN, allowed))
                     headers.append((b"access-control-expose-headers", _EXPOSED))
                 if allowed != b"*":
                     headers.append((b"vary", b"Origin"))
@@ -76,7 +78,7 @@ async def _answer(send: Send, allowed: bytes | None, asked: bytes | None) -> Non
     headers = [(b"vary", b"Origin, Access-Control-Request-Headers"), (b"content-length", b"0")]
     if allowed is not None:
         headers += [
-            (b"access-control-allow-origin", allowed),
+            (_ALLOW_ORIGIN, allowed),
             (b"access-control-allow-methods", _METHODS),
             (b"access-control-max-age", _MAX_AGE),
             *([(b"access-control-allow-headers", asked)] if asked is not None else []),

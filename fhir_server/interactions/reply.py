@@ -46,9 +46,14 @@ def unmodified(reply: Reply, if_none_match: str | None, before: int | None) -> b
     """Whether the client has this version: by the entity tags it knows, else because it is older than `before`
     (microseconds since 1970)."""
     if if_none_match is not None:
-        tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
-        return if_none_match.strip() == "*" or f'"{reply.version}"' in tags
+        return is_known(f'"{reply.version}"', if_none_match)
     return before is not None and reply.updated is not None and reply.updated < before
+
+
+def is_known(tag: str, if_none_match: str) -> bool:
+    """Whether an entity tag, in its quotes, is among those the client says it has; weak ones count."""
+    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    return if_none_match.strip() == "*" or tag in tags
 
 
 def narrowed(stored: Stored, asked: Subset | None) -> Stored:

@@ -23,7 +23,7 @@ from terminology.systems import CVX, preferred
 Resource = dict[str, Any]
 
 _TYPE_PREFIX = "https://smarthealth.cards#"
-_TYPES = {"immunization": "Immunization", "health-card": None}
+_TYPES = {"immunization": "Immunization", "laboratory": "Observation", "health-card": None}
 """Types of smarthealth.cards by the FHIR type they stand for; `health-card` asks for nothing in particular."""
 
 

@@ -10,6 +10,7 @@ from binascii import Error
 from functools import lru_cache
 from pathlib import Path
 
+from fhir_server.access import card_directory
 from fhir_server.context import Context
 from fhir_server.fhir import dates, json
 from fhir_server.fhir.outcome import refuse
@@ -52,10 +53,12 @@ async def reports(context: Context, presented: bytes | str, moment: int | None =
 
 async def trust_list(context: Context) -> TrustList:
     """This server's own issuers with their revocations as they are now, and those of the directory snapshot."""
-    directory = context.settings.card_directory
-    trust = _directory(directory, directory.stat().st_mtime_ns) if directory is not None else TrustList()
-    own: dict[str, KeyFolder] = {context.settings.issuer: context.card_keys}
-    own |= {f"{context.settings.issuer}/{name}": keys for name, keys in context.tenants.items()}
+    settings, trust = context.settings, TrustList()
+    if settings.card_directory is not None:
+        changed = settings.card_directory.stat().st_mtime_ns
+        trust = _directory(settings.card_directory, settings.card_directory_key, changed)
+    own: dict[str, KeyFolder] = {settings.issuer: context.card_keys}
+    own |= {f"{settings.issuer}/{name}": keys for name, keys in context.tenants.items()}
     for iss, keys in own.items():
         found = await context.store.revocations.of(record.kid for record in keys.records())
         lists = [revocation_list(kid, revoked).document() for kid, revoked in found.items()]
@@ -70,9 +73,9 @@ def revocation_list(kid: str, revoked: Revoked) -> RevocationList:
 
 
 @lru_cache(maxsize=1)
-def _directory(path: Path, changed: int) -> TrustList:
+def _directory(snapshot: Path, key: Path | None, changed: int) -> TrustList:
     """The snapshot, read again when the file has `changed` (nanoseconds)."""
-    return TrustList.from_snapshot(path.read_bytes())
+    return card_directory.load(snapshot, key)
 
 
 def _picture(credential: str) -> str | bytes:

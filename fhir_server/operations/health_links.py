@@ -21,7 +21,8 @@ from fhir_server.store.links import StoredLink
 from fhir_server.store.records import Stored
 from smart_health_cards import CardError, write_file
 from smart_health_cards.file import MEDIA_TYPE
-from smart_health_cards.links import Link, encrypt, new_key, new_token
+from smart_health_cards.jwe import encrypt
+from smart_health_cards.links import Link, new_key, new_token
 
 Resource = dict[str, Any]
 

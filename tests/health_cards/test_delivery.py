@@ -58,18 +58,27 @@ async def test_every_form_carries_the_same_card(people: People, client: httpx.As
 async def test_a_revoked_card_says_so(people: People, client: httpx.AsyncClient) -> None:
     patient, (given,) = await people.person(dose(""))
     (address,) = await people.addresses(patient)
-    assert (await client.delete(f"Immunization/{given}")).is_success
 
     async def told() -> bool:
         return "no longer counts" in (await client.get(address)).text
 
+    assert (await client.delete(f"Immunization/{given}")).is_success
     await until(told)
     assert "ya no es válida" in (await client.get(address, params={"lang": "es"})).text
 
 
+def test_a_card_that_no_longer_counts_leads_to_a_new_one() -> None:
+    revoked = report(revocation="fail")
+    for language, offer in (("en", "Sign in and get a new card"), ("es", "Iniciar sesión y obtener una tarjeta nueva")):
+        offered = page(face(revoked, language), "abc", b"<svg/>", None, "../me").decode()
+        assert f'<a class="" href="../me">{offer}</a>' in offered
+        assert offer not in page(face(report(), language), "abc", b"<svg/>", None, "../me").decode()
+        assert offer not in page(face(revoked, language), "abc", b"<svg/>", None).decode(), "nobody signs in there"
+
+
 def report(name: str = "Ana Peña", vaccine: str = "208", **more: Any) -> Report:
     verdicts = tuple(
-        Verdict(check, "pass", "fine", "")
+        Verdict(check, more.get(check, "pass"), "fine", "")
         for check in ("format", "signature", "validity", "revocation", "trust", "profile")
     )
     given = {

@@ -99,7 +99,11 @@ async def test_refused_with_the_parameter_named(
 
 async def test_nothing_to_certify_is_an_empty_answer(people: People, client: httpx.AsyncClient) -> None:
     patient, _ = await people.person(dose("", status="not-done"))
-    for query in ("credentialType=Immunization", "credentialType=Immunization&credentialType=Observation"):
+    for query in (
+        "credentialType=Immunization",
+        "credentialType=Immunization&credentialType=Observation",
+        "credentialType=%23laboratory",
+    ):
         answer = await client.get(f"Patient/{patient}/$health-cards-issue?{query}")
         assert (answer.status_code, answer.json()) == (200, {"resourceType": "Parameters"})
 

@@ -1,6 +1,7 @@
 """Keys on the command line, and what a running server makes of them; issuers of their own."""
 
 import json
+import time
 from pathlib import Path
 
 import httpx
@@ -8,9 +9,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fhir_server.commands import keys, terminal
+from smart_health_cards import Issuer, issue
 from tests.conftest import Server
 from tests.health_cards.conftest import People, dose
 from tests.health_cards.test_issue import content
+from tests.health_cards.test_verify_command import signed_directory
+from tests.smart_health_cards.conftest import fixed_key, immunization
 
 terminal.out.width = 200
 
@@ -77,12 +81,38 @@ async def test_a_running_server_follows_the_folder(own_server: Server) -> None:
         assert card
 
 
-async def test_organizations_issue_in_their_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_an_issuer_publishes_is_for_everybody_s_scripts_and_caches(people: People) -> None:
+    patient, _ = await people.person(dose(""))
+    assert await people.issue(patient)
+    body = {"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": "lost"}]}
+    assert (await people.client.post(f"Patient/{patient}/$health-cards-revoke", json=body)).is_success
+    _, lists = await people.published()
+    addresses = {f"crl/{kid}.json": 60 for kid in lists} | {"jwks.json": 3_600}
+    assert len(addresses) > 1
+    for name, max_age in addresses.items():
+        address = f"{people.origin}/shc/.well-known/{name}"
+        for origin in ({}, {"origin": "https://verifier.example"}):
+            answer = await people.client.get(address, headers=origin)
+            # Said twice, browsers take neither.
+            assert answer.headers.get_list("access-control-allow-origin") == ["*"]
+            assert answer.headers["cache-control"] == f"public, max-age={max_age}"
+        tag = answer.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            assert (await people.client.get(address, headers={"if-none-match": known})).status_code == 304, known
+        assert (await people.client.get(address, headers={"if-none-match": '"other"'})).status_code == 200
+
+
+async def test_organizations_issue_in_their_own_name_and_others_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = tmp_path / "passphrase"
     secret.write_text("correct horse\n")
     secret.chmod(0o600)
     monkeypatch.setenv("FHIR_SERVER_CARD_TENANTS", json.dumps(["clinic-1", "clinic-2"]))
     monkeypatch.setenv("FHIR_SERVER_CARD_PASSPHRASE", str(secret))
+    elsewhere = Issuer("https://health.example/shc", group_of=lambda dose: "covid-19")
+    for name, value in signed_directory(tmp_path, elsewhere.iss, fixed_key(0x5EED), fixed_key(0x516)).items():
+        monkeypatch.setenv(name, value)
     running = Server(tmp_path / "data")
     await running.start()
     try:
@@ -99,7 +129,11 @@ async def test_organizations_issue_in_their_own_name(tmp_path: Path, monkeypatch
             assert set(issued) == {"/shc", "/shc/clinic-1", "/shc/clinic-2"}
             sets = [(await people.published(people.origin + iss))[0]["keys"] for iss in issued]
             assert len({key["kid"] for found in sets for key in found}) == 3
-            for card, _, _ in issued.values():
+            person = {"resourceType": "Patient", "name": [{"family": "Peña"}]}
+            (other,) = issue(
+                elsewhere, fixed_key(0x5EED), person, [immunization()], not_before=int(time.time()), log=print
+            ).cards
+            for card in (*(card for card, _, _ in issued.values()), other.jws):
                 parameters = {"parameter": [{"name": "credential", "valueString": card}]}
                 body = {"resourceType": "Parameters", **parameters}
                 answer = (await client.post("$health-cards-verify", json=body)).json()

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from smart_health_cards.links import Link, decrypt
+from smart_health_cards.jwe import decrypt
+from smart_health_cards.links import Link
 from tests.health_cards.conftest import JSON, People, dose
 
 ME = {"recipient": "Wake County Schools"}

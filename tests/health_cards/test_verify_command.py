@@ -1,4 +1,4 @@
-"""`fhir-server verify` for programs: --json, revocation lists, standard input."""
+"""`fhir-server verify` for programs: --json, revocation lists, standard input, a signed directory."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from fhir_server.cli import app
-from smart_health_cards import Issuer, RevocationList, issue, png, rid
+from smart_health_cards import Issuer, RevocationList, SigningKey, base64url, issue, png, rid, strict_json
 from tests.smart_health_cards.conftest import fixed_key, immunization
 
 
@@ -36,3 +36,32 @@ def test_json_with_and_without_a_revocation_list(tmp_path: Path) -> None:
     assert codes["revocation"] == "revoked"
     broken = CliRunner().invoke(app, [*words, "--revocations", str(picture), "-"], input="x")
     assert broken.exit_code == 1
+
+
+def signed_directory(folder: Path, iss: str, key: SigningKey, signer: SigningKey) -> dict[str, str]:
+    """A directory of one issuer, signed, and its signer's key, as files in a folder; the settings that name them."""
+    snapshot = {"issuerInfo": [{"issuer": {"iss": iss, "name": "Example"}, "keys": [key.public.jwk()]}]}
+    parts = ({"alg": "ES256", "kid": signer.kid}, snapshot)
+    text = ".".join(base64url.encode(strict_json.minify(part)) for part in parts)
+    directory, by = folder / "directory.jws", folder / "directory-key.json"
+    directory.write_text(f"{text}.{base64url.encode(signer.sign(text.encode()))}")
+    by.write_text(json.dumps(signer.public.jwk()))
+    return {"FHIR_SERVER_CARD_DIRECTORY": str(directory), "FHIR_SERVER_CARD_DIRECTORY_KEY": str(by)}
+
+
+def test_a_directory_counts_only_as_its_signer_wrote_it(tmp_path: Path) -> None:
+    key, signer = fixed_key(0x5EED), fixed_key(0x516)
+    issuer = Issuer("https://health.example/shc", group_of=lambda dose: "covid-19")
+    person = {"resourceType": "Patient", "name": [{"family": "Peña"}], "birthDate": "1950-01-01"}
+    (card,) = issue(issuer, key, person, [immunization()], not_before=int(time.time()), log=lambda entry: None).cards
+    settings = signed_directory(tmp_path, issuer.iss, key, signer)
+    words = ["verify", "--data", str(tmp_path), card.jws]
+    assert CliRunner().invoke(app, words, env=settings).exit_code == 0
+    given = ["--directory", settings["FHIR_SERVER_CARD_DIRECTORY"]]
+    assert CliRunner().invoke(app, [*words, *given]).exit_code == 1, "a JWS is no plain snapshot"
+    by = ["--directory-key", settings["FHIR_SERVER_CARD_DIRECTORY_KEY"]]
+    assert CliRunner().invoke(app, [*words, *given, *by]).exit_code == 0
+    signed_directory(tmp_path, issuer.iss, key, key)
+    Path(settings["FHIR_SERVER_CARD_DIRECTORY_KEY"]).write_text(json.dumps(signer.public.jwk()))
+    refused = CliRunner().invoke(app, words, env=settings)
+    assert refused.exit_code == 1 and "not signed with the key" in refused.stderr

@@ -1,11 +1,11 @@
-"""SMART Health Links: what may stand in one, and files only its key opens."""
+"""SMART Health Links: what may stand in one."""
 
 from typing import Any
 
 import pytest
 
 from smart_health_cards import CardError, base64url, read_picture, strict_json
-from smart_health_cards.links import Link, decrypt, encrypt, new_key, new_token, png
+from smart_health_cards.links import Link, new_token, png
 
 URL = "https://health.example/shl/" + "A" * 43
 KEY = bytes(range(32))
@@ -55,17 +55,6 @@ def test_refused(change: dict[str, Any], code: str) -> None:
 def test_no_link(text: str) -> None:
     with pytest.raises(CardError):
         Link.read(text)
-
-
-@pytest.mark.parametrize("deflate", [False, True])
-def test_a_file_opens_with_its_key_only(deflate: bool) -> None:
-    key = new_key()
-    text = encrypt(b'{"a":1}' * 200, "application/fhir+json", key, deflate=deflate)
-    assert text != encrypt(b'{"a":1}' * 200, "application/fhir+json", key, deflate=deflate), "a fresh vector each time"
-    assert decrypt(text, key) == ("application/fhir+json", b'{"a":1}' * 200)
-    for bad in ((text, new_key()), (text[:-4] + "AAAA", key), ("a.b.c", key), ("", key)):
-        with pytest.raises(CardError, match="file-undecryptable"):
-            decrypt(*bad)
 
 
 def test_tokens_have_256_bits() -> None:
