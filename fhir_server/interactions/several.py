@@ -8,6 +8,7 @@ position in it. So pages stay stable as they do within a type.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fhir_server.caller import Caller, Predicate, reaches
 from fhir_server.context import Context
@@ -142,12 +143,16 @@ async def _sorted(
         more = more or part.next is not None
     for place in reversed(range(len(found[0][0]) if found else 0)):
         descending = place < len(keys) and keys[place].descending
-        found.sort(key=lambda row, place=place: row[0][place], reverse=descending)  # type: ignore[misc]
+        found.sort(key=_value_at(place), reverse=descending)
     shown = found[: asked.limit]
     if not more and len(found) == len(shown):
         return [row for _, row in shown], None
     place, row = shown[-1]
     return [row for _, row in shown], (row.type, *place)
+
+
+def _value_at(place: int) -> Callable[[tuple[Position, Stored]], Any]:
+    return lambda row: row[0][place]
 
 
 def _just_before(keys: Sequence[SortKey], position: Position) -> Position:

@@ -1,5 +1,7 @@
 """https://hl7.org/fhir/R4/http.html#search: over several types"""
 
+from functools import partial
+
 import httpx
 import pytest
 
@@ -73,7 +75,7 @@ async def together(client: httpx.AsyncClient) -> str:
     return "urn:sorted|together"
 
 
-def value(row: Resource, name: str, descending: bool) -> str:
+def value(name: str, descending: bool, row: Resource) -> str:
     """What a row is sorted by; without a value it comes last."""
     if name == "identifier":
         found = row.get("identifier")
@@ -91,7 +93,7 @@ async def test_types_are_sorted_together(client: httpx.AsyncClient, together: st
     expected = sorted(rows, key=lambda row: (row["id"], row["resourceType"]))
     for key in reversed(sort.split(",")):
         name, descending = key.removeprefix("-"), key.startswith("-")
-        expected.sort(key=lambda row, name=name, last=descending: value(row, name, last), reverse=descending)
+        expected.sort(key=partial(value, name, descending), reverse=descending)
     assert [(row["resourceType"], row["id"]) for row in rows] == [(row["resourceType"], row["id"]) for row in expected]
     assert len({(row["resourceType"], row["id"]) for row in rows}) == 9
 
