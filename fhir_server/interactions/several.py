@@ -147,8 +147,8 @@ async def _sorted(
     shown = found[: asked.limit]
     if not more and len(found) == len(shown):
         return [row for _, row in shown], None
-    place, row = shown[-1]
-    return [row for _, row in shown], (row.type, *place)
+    reached, final = shown[-1]
+    return [row for _, row in shown], (final.type, *reached)
 
 
 def _value_at(place: int) -> Callable[[tuple[Position, Stored]], Any]:
