@@ -78,6 +78,9 @@ def _check(parameter: Parameter, modifier: str) -> None:
     if not modifier or modifier in MODIFIERS[parameter.type]:
         return
     if parameter.type == "reference" and modifier in RESOURCE_TYPES:
+        if parameter.targets and modifier not in parameter.targets:
+            text = f"The search parameter {name} does not refer to {modifier}."
+            raise refuse(400, "invalid", "invalid-modifier", text, f"{name}:{modifier}")
         return
     if parameter.type == "reference" and modifier in coded.MODIFIERS:
         text = f"The modifier {modifier} of the search parameter {name} is not supported."

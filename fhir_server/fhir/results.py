@@ -96,17 +96,18 @@ def wanted(type: str, value: str) -> tuple[str, ...]:
 
 
 def sort(type: str, value: str) -> tuple[Sort, ...]:
-    """`_sort`: parameter names, each with a hyphen before it where the order is descending."""
-    found = []
+    """`_sort`: parameter names, each with a hyphen before it where the order is descending; one named again says
+    nothing more."""
+    found: dict[str, Sort] = {}
     for text in value.split(","):
         name = text.removeprefix("-")
         parameter = parameters(type).get(name)
         if parameter is None or parameter.type in _UNSORTED:
             raise _wrong("_sort", value, f"{type} cannot be sorted by {name or '(empty)'}")
-        found.append(Sort(parameter.label, text.startswith("-")))
+        found.setdefault(parameter.label, Sort(parameter.label, text.startswith("-")))
     if len(found) > SORTS:
         raise _wrong("_sort", value, f"more than {SORTS} keys")
-    return tuple(found)
+    return tuple(found.values())
 
 
 def include(name: str, value: str) -> Include:

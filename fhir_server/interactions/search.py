@@ -12,6 +12,7 @@ from fhir_server.fhir.coded import Coded
 from fhir_server.fhir.condition import NOTHING, All, Condition
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.query import Criteria, Has, Link, Listed, SearchRequest
+from fhir_server.fhir.results import Sort
 from fhir_server.interactions import answers, coded, includes, paging
 from fhir_server.interactions.incoming import known_type
 from fhir_server.interactions.reply import Reply, narrowed
@@ -50,8 +51,8 @@ async def search(
     if request.summary == "count" or limit == 0:
         counted = await context.store.count(caller, predicate, resource_type, where)
         return _reply(context, caller, path, request, Page((), None), (), counted)
-    sort = tuple(SortKey(key.label, key.descending) for key in request.sort)
-    page = await context.store.search(caller, predicate, Selection(resource_type, where, sort, limit, position))
+    selection = Selection(resource_type, where, keys(request.sort), limit, position)
+    page = await context.store.search(caller, predicate, selection)
     total = None
     if request.total == "accurate":
         total = await context.store.count(caller, predicate, resource_type, where)
@@ -63,6 +64,11 @@ async def search(
         # Names of elements are those of the type searched for.
         included = included if request.elements else [narrowed(row, asked_for) for row in included]
     return _reply(context, caller, path, request, page, included, total)
+
+
+def keys(sort: Sequence[Sort]) -> tuple[SortKey, ...]:
+    """What the store sorts by."""
+    return tuple(SortKey(key.label, key.descending) for key in sort)
 
 
 async def gather(

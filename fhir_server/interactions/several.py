@@ -2,12 +2,13 @@
 
 https://hl7.org/fhir/R4/search.html#searching
 
-The types follow one another, each in its own keyset order; a position is the type and the position in it. So pages stay
-stable as they do within a type.
+The types follow one another, each in its own keyset order, or are sorted together; a position is the type and the
+position in it. So pages stay stable as they do within a type.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fhir_server.caller import Caller, Predicate, reaches
 from fhir_server.context import Context
@@ -20,8 +21,10 @@ from fhir_server.fhir.subset import Subset
 from fhir_server.interactions import answers, includes, paging
 from fhir_server.interactions.paging import Position
 from fhir_server.interactions.reply import Reply, narrowed
-from fhir_server.store.records import Selection, Stored
+from fhir_server.store.records import Selection, SortKey, Stored
 
+SORTED = 20
+"""So many types are sorted together at most: each page is a search of every one of them."""
 _AT_ONCE = 500
 """Referenced resources read at a time."""
 
@@ -32,7 +35,8 @@ class Asked:
 
     `path` is the address for links, `understood` its parameters, `shape` those that only shape the answer. `limit`:
     rows on a page; 0 asks how many there are. With `beyond` the resources of these types that rows refer to come along
-    as includes; rows of types not in `shown` are only looked at for that.
+    as includes; rows of types not in `shown` are only looked at for that. `sort`: by type the keys by which all are
+    sorted together; the types follow one another where there are none.
     """
 
     path: str
@@ -47,6 +51,7 @@ class Asked:
     total: Total | None = None
     ignored: tuple[Issue, ...] = ()
     shape: tuple[tuple[str, str], ...] = ()
+    sort: Mapping[str, tuple[SortKey, ...]] = field(default_factory=dict)
 
     @property
     def bound(self) -> list[tuple[str, str]]:
@@ -81,7 +86,8 @@ async def page(context: Context, caller: Caller, predicate: Predicate, asked: As
     if asked.limit == 0:
         total = await _counted(context, caller, predicate, asked)
         return Reply(200, answers.searchset(base, (), (), asked.ignored, links, total))
-    rows, following = await _rows(context, caller, predicate, asked, position)
+    gathered = _sorted if asked.sort else _rows
+    rows, following = await gathered(context, caller, predicate, asked, position)
     if following is not None:
         links["next"] = asked.link((paging.PARAMETER, paging.issue(context, caller, asked.bound, following)))
     seen = [row for row in rows if asked.shown is None or row.type in asked.shown]
@@ -117,6 +123,47 @@ async def _rows(
             return rows, (each, *found.next)
         after = ()
     return rows, None
+
+
+async def _sorted(
+    context: Context, caller: Caller, predicate: Predicate, asked: Asked, position: Position | None
+) -> tuple[list[Stored], Position | None]:
+    """The same of all types sorted together; rows equal in everything, even the id, follow the order of the types."""
+    last = asked.types.index(str(position[0])) if position is not None else 0
+    keys = asked.sort[asked.types[0]]
+    found: list[tuple[Position, Stored]] = []
+    more = False
+    for number, each in enumerate(asked.types):
+        after = None
+        if position is not None:
+            after = position[1:] if number <= last else _just_before(keys, position[1:])
+        selection = Selection(each, asked.where(each), asked.sort[each], asked.limit, after)
+        part = await context.store.search(caller, predicate, selection)
+        found += zip(part.positions, part.rows, strict=True)
+        more = more or part.next is not None
+    for place in reversed(range(len(found[0][0]) if found else 0)):
+        descending = place < len(keys) and keys[place].descending
+        found.sort(key=_value_at(place), reverse=descending)
+    shown = found[: asked.limit]
+    if not more and len(found) == len(shown):
+        return [row for _, row in shown], None
+    reached, final = shown[-1]
+    return [row for _, row in shown], (final.type, *reached)
+
+
+def _value_at(place: int) -> Callable[[tuple[Position, Stored]], Any]:
+    return lambda row: row[0][place]
+
+
+def _just_before(keys: Sequence[SortKey], position: Position) -> Position:
+    """The position with no place for a row between it and this one: another type may have a row at this very one."""
+    names = [key.parameter for key in keys]
+    number = names.index("_id") if "_id" in names else len(names)
+    id = str(position[number])
+    # Ids are made of letters, digits, hyphens and dots: a space sorts before them all, a tilde after.
+    descending = number < len(keys) and keys[number].descending
+    before = f"{id} " if descending else f"{id[:-1]}{chr(ord(id[-1]) - 1)}~"
+    return (*position[:number], before, *position[number + 1 :])
 
 
 async def _referenced(

@@ -15,7 +15,7 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.query import SearchRequest
 from fhir_server.interactions import paging, search
 from fhir_server.interactions.reply import Reply
-from fhir_server.interactions.several import Asked, chosen, page
+from fhir_server.interactions.several import SORTED, Asked, chosen, page
 from profiles.definitions import RESOURCE_TYPES
 
 _TYPES = tuple(sorted(RESOURCE_TYPES))
@@ -24,9 +24,9 @@ _TYPES = tuple(sorted(RESOURCE_TYPES))
 async def system_search(
     context: Context, caller: Caller, predicate: Predicate, pairs: Sequence[tuple[str, str]], lenient: bool
 ) -> Reply:
-    """200 with a page over the types, one after the other.
+    """200 with a page over the types, one after the other, or sorted together.
 
-    FhirError 400 naming the parameter that is wrong or that one of the types does not have, and for `_sort`.
+    FhirError 400 naming the parameter that is wrong or that one of the types does not have, and for `_sort` of many.
     """
     wanted = [value for name, value in pairs if name == "_type"]
     types = chosen(predicate, _TYPES, wanted)
@@ -39,8 +39,9 @@ async def system_search(
         raise unscoped("s", "any")
     requests = _requests(context, types, plain, lenient)
     first = requests[types[0]]
-    if first.sort:
-        raise refuse(400, "not-supported", "not-supported", "_sort is not served over several types.", "_sort")
+    if first.sort and len(types) > SORTED:
+        text = f"More than {SORTED} types cannot be sorted together; name fewer with _type."
+        raise refuse(400, "too-costly", "not-supported", text, "_sort")
     where = {
         each: await search.resolve(context, caller, predicate, request.criteria) for each, request in requests.items()
     }
@@ -56,6 +57,7 @@ async def system_search(
         total=first.total,
         ignored=first.ignored,
         shape=first.shape,
+        sort={each: search.keys(request.sort) for each, request in requests.items() if request.sort},
     )
     return await page(context, caller, predicate, asked, paging.token(pairs))
 

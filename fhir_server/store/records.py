@@ -145,10 +145,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows in order; `next` is the position to go on from, None at the end."""
+    """Rows in order; `next` is the position to go on from, None at the end. `positions`: those of the rows, where a
+    search has a `sort`."""
 
     rows: tuple[Stored, ...]
     next: tuple[str | int, ...] | None
+    positions: tuple[tuple[str | int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class Search:
         documents = await self._documents(Rows(selection, asked, RAW, session))
         rows = documents[: selection.limit]
         following = asked.position(rows[-1]) if len(documents) > selection.limit else None
-        return Page(tuple(stored(selection.type, row) for row in rows), following)
+        positions = tuple(asked.position(row) for row in rows) if selection.sort else ()
+        return Page(tuple(stored(selection.type, row) for row in rows), following, positions)
 
     async def ids(self, resource_type: str, where: Condition, limit: int) -> list[str]:
         """The ids of all matches. FhirError 400 `too-costly` beyond `limit`: never cut off silently."""

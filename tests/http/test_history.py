@@ -60,6 +60,15 @@ async def test_pages_of_an_instance(client: httpx.AsyncClient) -> None:
     assert link(found[0], "self") == str(client.base_url) + "Patient/history-2/_history?_count=3"
 
 
+@pytest.mark.parametrize("address", ["Patient/history-0/_history", "Patient/_history", "_history"])
+async def test_a_page_of_nothing_is_the_last(client: httpx.AsyncClient, address: str) -> None:
+    await put(client, patient("history-0"))
+    answer = await client.get(address, params={"_count": "0"})
+    assert answer.status_code == 200
+    bundle = answer.json()
+    assert (bundle.get("entry"), bundle.get("total"), link(bundle, "next")) == (None, None, None)
+
+
 async def test_since_and_at(client: httpx.AsyncClient) -> None:
     first, second, last = await life(client, "history-3")
 

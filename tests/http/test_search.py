@@ -109,6 +109,7 @@ async def test_search_by_post_joins_both_kinds_of_parameters(client: httpx.Async
         ("-birthdate", "4 3 2 1"),
         ("_id", "1 2 3 4"),
         ("-_id", "4 3 2 1"),
+        ("-_id,_id", "4 3 2 1"),
         ("family,-_id", "1 3 2 4"),
         ("gender,birthdate", "2 1 3 4"),
         ("-gender,-birthdate", "3 1 2 4"),

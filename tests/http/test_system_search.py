@@ -1,9 +1,12 @@
 """https://hl7.org/fhir/R4/http.html#search: over several types"""
 
+from functools import partial
+
 import httpx
+import pytest
 
 from tests.conftest import Server
-from tests.http.answers import found, link, pages, refused
+from tests.http.answers import JSON, Resource, found, link, pages, refused
 
 EVERYBODY = "Patient/w-1 Patient/w-2 Patient/w-3 Patient/w-4"
 DOSES = "Immunization/w-i1 Immunization/w-i2 Immunization/w-i3 Immunization/w-i4"
@@ -47,6 +50,52 @@ async def test_parameters_all_the_types_have(client: httpx.AsyncClient, world: s
     assert found(included, "include") == ["Patient/w-2"]
     narrowed = await client.get("", params={**chained, "_elements": "status"})
     assert {"id", "status"} <= narrowed.json()["entry"][0]["resource"].keys()
+
+
+@pytest.fixture(scope="module")
+async def together(client: httpx.AsyncClient) -> str:
+    """Resources of three types with the same ids, of the same instants, with identifiers some share and some lack."""
+    for number in range(3):
+        about = {
+            "id": f"together-{number}",
+            "meta": {"tag": [{"system": "urn:sorted", "code": "together"}]},
+            **({"identifier": [{"system": "urn:sorted", "value": str(number % 2)}]} if number else {}),
+        }
+        entries = [
+            {
+                "resource": {"resourceType": type, **about, **named},
+                "request": {"method": "PUT", "url": f"{type}/{about['id']}"},
+            }
+            for type, named in (("Patient", {}), ("Organization", {"name": "Sorted"}), ("Practitioner", {}))
+        ]
+        answer = await client.post(
+            "", json={"resourceType": "Bundle", "type": "transaction", "entry": entries}, headers=JSON
+        )
+        assert answer.status_code == 200, answer.text
+    return "urn:sorted|together"
+
+
+def value(name: str, descending: bool, row: Resource) -> str:
+    """What a row is sorted by; without a value it comes last."""
+    if name == "identifier":
+        found = row.get("identifier")
+        return str(found[0]["value"]) if found else ("" if descending else "~")
+    return str(row["id"] if name == "_id" else row["meta"]["lastUpdated"])
+
+
+@pytest.mark.parametrize(
+    "sort", ["_id", "-_id", "_lastUpdated,-_id", "-_lastUpdated", "identifier", "-identifier,-_id"]
+)
+@pytest.mark.parametrize("count", [1, 4])
+async def test_types_are_sorted_together(client: httpx.AsyncClient, together: str, sort: str, count: int) -> None:
+    asked = f"?_type=Practitioner,Patient,Organization&_tag={together}&_sort={sort}&_count={count}"
+    rows = [row["resource"] for page in await pages(client, asked) for row in page["entry"]]
+    expected = sorted(rows, key=lambda row: (row["id"], row["resourceType"]))
+    for key in reversed(sort.split(",")):
+        name, descending = key.removeprefix("-"), key.startswith("-")
+        expected.sort(key=partial(value, name, descending), reverse=descending)
+    assert [(row["resourceType"], row["id"]) for row in rows] == [(row["resourceType"], row["id"]) for row in expected]
+    assert len({(row["resourceType"], row["id"]) for row in rows}) == 9
 
 
 async def test_one_type_is_a_search_of_that_type(client: httpx.AsyncClient, world: str) -> None:
