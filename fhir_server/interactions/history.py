@@ -14,6 +14,7 @@ from fhir_server.fhir.query import SHAPING
 from fhir_server.interactions import answers, paging
 from fhir_server.interactions.incoming import known_type
 from fhir_server.interactions.reply import Reply
+from fhir_server.store.records import Page
 
 _PARAMETERS = frozenset({"_since", "_at", "_count", paging.PARAMETER})
 
@@ -46,14 +47,18 @@ async def history(
     position = paging.redeem(context, caller, bound, asked.token) if asked.token is not None else None
     page = await context.store.history(
         caller, predicate, resource_type, resource_id,
-        since=asked.since, at=asked.at, limit=asked.count, after=position,
+        since=asked.since, at=asked.at, after=position,
+        limit=asked.count or context.settings.max_page_size,
     )  # fmt: skip
+    total = len(page.rows) if page.next is None and position is None else None
+    if asked.count == 0:
+        # Only how many there are is asked, which is told where one page holds them all.
+        page = Page((), None)
     shown = (*asked.understood, *asked.shape)
     links = {"self": paging.address(address, shown)}
     if page.next is not None:
         token = paging.issue(context, caller, bound, page.next)
         links["next"] = paging.address(address, [*shown, (paging.PARAMETER, token)])
-    total = len(page.rows) if page.next is None and position is None else None
     return Reply(200, answers.history(context.settings.base, page.rows, links, total))
 
 

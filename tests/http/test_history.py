@@ -60,6 +60,17 @@ async def test_pages_of_an_instance(client: httpx.AsyncClient) -> None:
     assert link(found[0], "self") == str(client.base_url) + "Patient/history-2/_history?_count=3"
 
 
+async def test_count_zero_asks_how_many_there_are(client: httpx.AsyncClient) -> None:
+    await life(client, "history-5")
+    for level in ("Patient/history-5/_history", "Patient/_history", "_history"):
+        bundle = (await client.get(f"{level}?_count=0")).json()
+        assert "entry" not in bundle
+        assert link(bundle, "next") is None
+        assert bundle.get("total", 4) >= 4
+    assert (await client.get("Patient/history-5/_history?_count=0")).json()["total"] == 4
+    assert (await client.get("Patient/history-none/_history?_count=0")).status_code == 404
+
+
 async def test_since_and_at(client: httpx.AsyncClient) -> None:
     first, second, last = await life(client, "history-3")
 
