@@ -45,6 +45,13 @@ def local(text: str, base: str = "") -> Local | None:
     return Local(match["type"], match["id"], match["version"])
 
 
+def service(url: str) -> str | None:
+    """The base, with its slash, of a resource's absolute URL (`https://a.example/fhir/Patient/1`); None for others."""
+    parts = url.rsplit("/", 2)
+    is_restful = len(parts) == 3 and "://" in parts[0] and local(f"{parts[1]}/{parts[2]}") is not None
+    return f"{parts[0]}/" if is_restful else None
+
+
 def keys(text: str, base: str = "") -> list[str]:
     """What a reference is indexed under: `Patient/1` and `*/1`, with its version also `Patient/1/_history/2`; other
     URLs and URNs as they are (canonicals also without their version). A fragment has none: it names a part."""

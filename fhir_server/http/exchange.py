@@ -140,7 +140,7 @@ class Exchange:
         if self._query and self.shape(self.pairs):
             return
         accept = self.headers.get("accept")
-        if accept is None or accept == "*/*" or accept == "application/fhir+json":
+        if not accept or accept == "*/*" or accept == "application/fhir+json":
             return
         ranges = ",".join(self.headers.getlist("accept"))
         self.format = formats.negotiated(ranges) or _not_acceptable("Accept", ranges)

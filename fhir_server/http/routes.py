@@ -160,7 +160,7 @@ async def _batch(exchange: Exchange, registry: Registry, metadata: Describe) -> 
         invocation.changes,
         partial(metadata, exchange.context.settings),
         exchange.lenient,
-        exchange.prefer.get("return") == "minimal",
+        exchange.prefer.get("return", ""),
         writing.promised(exchange, body),
     )
     return await batch.bundle(asking, body)

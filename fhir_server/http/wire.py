@@ -22,7 +22,7 @@ from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome, refuse
 from fhir_server.fhir.sentences import SOURCE
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.witness import attest
-from fhir_server.interactions.reply import Reply, unmodified
+from fhir_server.interactions.reply import Reply, acknowledged, unmodified
 
 log = logging.getLogger("fhir_server.http")
 
@@ -212,10 +212,8 @@ def _preferred(exchange: Exchange, reply: Reply, headers: dict[str, str]) -> byt
         case "minimal":
             return None
         case "OperationOutcome":
-            text = "The resource was created." if reply.status == 201 else "The resource was stored."
-            stored = Issue("informational", "stored", text, (), "information")
             headers["content-language"] = exchange.language
-            return json.dump(operation_outcome([*reply.issues, stored], exchange.language))
+            return json.dump(operation_outcome([*reply.issues, acknowledged(reply)], exchange.language))
         case _:
             return reply.body
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from fhir_server.fhir import bundle
 from fhir_server.fhir.json import dump
 from fhir_server.fhir.outcome import FhirError, Issue, operation_outcome
-from fhir_server.interactions.reply import Reply
+from fhir_server.interactions.reply import Reply, acknowledged
 from fhir_server.store.records import Stored
 
 
@@ -34,12 +34,15 @@ def history(base: str, rows: Sequence[Stored], links: Mapping[str, str], total: 
     return bundle.bundle("history", [_version(base, row) for row in rows], links, total)
 
 
-def of_reply(reply: Reply, base: str, minimal: bool) -> bundle.Entry:
-    """The entry of a batch or transaction response; `minimal` withholds the resource just written."""
+def of_reply(reply: Reply, base: str, preferred: str = "") -> bundle.Entry:
+    """The entry of a batch or transaction response. For a resource just written `preferred` is what is to come back:
+    `minimal` or `OperationOutcome` in its place."""
     location = f"{base}/{reply.location}" if reply.location is not None else None
-    outcome = dump(operation_outcome(reply.issues)) if reply.issues else None
+    issues = (*reply.issues, acknowledged(reply)) if reply.written and preferred == "OperationOutcome" else reply.issues
+    outcome = dump(operation_outcome(issues)) if issues else None
     response = bundle.Response(_status(reply.status), location, reply.version, reply.updated, outcome)
-    return bundle.Entry(None if minimal and reply.written else reply.body, response=response)
+    withheld = reply.written and preferred in ("minimal", "OperationOutcome")
+    return bundle.Entry(None if withheld else reply.body, response=response)
 
 
 def of_failure(error: FhirError) -> bundle.Entry:

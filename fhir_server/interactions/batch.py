@@ -52,7 +52,7 @@ async def _run(asking: Asking, entries: Sequence[Entry | FhirError]) -> list[bun
             if isinstance(entry, FhirError):
                 raise entry
             reply = await perform(asking, entry)
-            done[number] = answers.of_reply(reply, asking.context.settings.base, asking.minimal)
+            done[number] = answers.of_reply(reply, asking.context.settings.base, asking.preferred)
         except FhirError as error:
             done[number] = answers.of_failure(within(error, f"Bundle.entry[{number}]"))
     return [done[number] for number in range(len(entries))]

@@ -47,17 +47,18 @@ async def history(
     position = paging.redeem(context, caller, bound, asked.token) if asked.token is not None else None
     page = await context.store.history(
         caller, predicate, resource_type, resource_id,
-        since=asked.since, at=asked.at, limit=max(asked.count, 1), after=position,
+        since=asked.since, at=asked.at, after=position,
+        limit=asked.count or context.settings.max_page_size,
     )  # fmt: skip
+    total = len(page.rows) if page.next is None and position is None else None
     if asked.count == 0:
-        # Nothing follows a page of nothing: links to another one would never end.
+        # Only how many there are is asked, which is told where one page holds them all.
         page = Page((), None)
     shown = (*asked.understood, *asked.shape)
     links = {"self": paging.address(address, shown)}
     if page.next is not None:
         token = paging.issue(context, caller, bound, page.next)
         links["next"] = paging.address(address, [*shown, (paging.PARAMETER, token)])
-    total = len(page.rows) if page.next is None and position is None and asked.count else None
     return Reply(200, answers.history(context.settings.base, page.rows, links, total))
 
 

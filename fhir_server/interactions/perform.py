@@ -38,8 +38,8 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks for the entries of a Bundle, and how: `lenient` passes over unknown search parameters, `minimal`
-    withholds from the response the resources just written.
+    """Who asks for the entries of a Bundle, and how: `lenient` passes over unknown search parameters, `preferred`
+    is what comes back of resources just written, as Prefer says it.
 
     `invoke` calls the operation an entry names (FhirError 404, 405), `changes` tells whether that would change data;
     `metadata` describes the server. They stand above the interactions and are handed down.
@@ -52,7 +52,7 @@ class Asking:
     changes: Callable[[Entry], bool]
     metadata: Callable[[Sequence[tuple[str, str]]], Reply]
     lenient: bool = False
-    minimal: bool = False
+    preferred: str = ""
     once: Once | None = None
     """The promise of the request's Idempotency-Key."""
 

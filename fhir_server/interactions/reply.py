@@ -42,6 +42,12 @@ def of_stored(status: int, stored: Stored, *, location: bool = False, written: b
     )
 
 
+def acknowledged(reply: Reply) -> Issue:
+    """What an OperationOutcome says of the resource just written."""
+    text = "The resource was created." if reply.status == 201 else "The resource was stored."
+    return Issue("informational", "stored", text, (), "information")
+
+
 def unmodified(reply: Reply, if_none_match: str | None, before: int | None) -> bool:
     """Whether the client has this version: by the entity tags it knows, else because it is older than `before`
     (microseconds since 1970)."""

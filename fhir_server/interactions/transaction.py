@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/http.html#trules
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from fhir_server.caller import Caller, Predicate, permitted, placing
@@ -50,6 +50,30 @@ class _Step:
         if self.patched is None:
             return rewrite.links(self.entry.resource) if self.entry.resource is not None else ()
         return rewrite.links(json.parse(self.patched.body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What references become: `everywhere` in the Bundle, and `beside` an entry with a RESTful fullUrl, by its base.
+
+    There a relative reference names the entry that has the fullUrl it comes to.
+    https://hl7.org/fhir/R4/bundle.html#references
+    """
+
+    everywhere: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def add(self, full_url: str, name: str) -> None:
+        """The entry with this fullUrl becomes the resource of this name."""
+        self.everywhere[full_url] = name
+        base = references.service(full_url)
+        if base is not None and full_url != base + name:
+            self.beside.setdefault(base, {})[full_url.removeprefix(base)] = name
+
+    def seen_from(self, entry: Entry) -> dict[str, str]:
+        """What the references of an entry become."""
+        beside = self.beside.get(references.service(entry.full_url or "") or "") if self.beside else None
+        return self.everywhere if beside is None else self.everywhere | beside
 
 
 async def run(asking: Asking, found: dict[str, object], body: bytes) -> list[bundles.Entry]:
@@ -140,7 +164,7 @@ async def _answers(
         try:
             told = (*_told(asking, entry), *doubts.get(entry.number, ()))
             reply = reply_to(done[entry.number], told) if entry.number in done else await perform(asking, entry)
-            answered.append(answers.of_reply(reply, asking.context.settings.base, asking.minimal))
+            answered.append(answers.of_reply(reply, asking.context.settings.base, asking.preferred))
         except FhirError as error:
             answered.append(answers.of_failure(within(error, entry.expression)))
     return answered
@@ -249,31 +273,34 @@ async def _look(
         raise within(error, entry.expression) from None
 
 
-async def _names(context: Context, caller: Caller, predicate: Predicate, steps: Sequence[_Step]) -> dict[str, str]:
-    """What each reference inside the Bundle becomes: fullUrl or `Type?criteria` -> `Type/id`."""
-    names = {
-        step.entry.full_url: f"{step.entry.type}/{step.id}"
-        for step in steps
-        if step.entry.full_url and not step.reads and step.entry.method in ("POST", "PUT", "PATCH")
-    }
+async def _names(context: Context, caller: Caller, predicate: Predicate, steps: Sequence[_Step]) -> _Names:
+    """What each reference inside the Bundle becomes: fullUrl (with a fragment, too) or `Type?criteria` -> `Type/id`."""
+    names = _Names()
     for step in steps:
+        if step.entry.full_url and not step.reads and step.entry.method in ("POST", "PUT", "PATCH"):
+            names.add(step.entry.full_url, f"{step.entry.type}/{step.id}")
+    for step in steps:
+        known = names.seen_from(step.entry)
         for _, kind, text in step.links:
-            if kind != "Reference" or text in names:
+            if kind != "Reference" or text in known or text in names.everywhere:
                 continue
-            if text.startswith(("urn:uuid:", "urn:oid:")):
+            whole, mark, fragment = text.partition("#")
+            if mark and whole in names.everywhere:
+                names.everywhere[text] = f"{names.everywhere[whole]}#{fragment}"
+            elif text.startswith(("urn:uuid:", "urn:oid:")):
                 refusal = f"The reference '{text}' names no entry of this Bundle."
                 raise step.entry.refuse(400, "not-found", "unresolved-reference", refusal, "resource")
-            if references.is_conditional(text):
+            elif references.is_conditional(text):
                 resource_type, _, criteria = text.partition("?")
                 looked = await _look(context, caller, predicate, step.entry, resource_type, criteria)
                 if looked.stored is None:
                     refusal = f"The conditional reference '{text}' matches nothing."
                     raise step.entry.refuse(412, "not-found", "unresolved-reference", refusal, "resource")
-                names[text] = f"{resource_type}/{looked.stored.id}"
+                names.everywhere[text] = f"{resource_type}/{looked.stored.id}"
     return names
 
 
-def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
+def _write(context: Context, step: _Step, names: _Names) -> Write:
     entry, resource_id, resource_type = step.entry, step.id or "", step.entry.type or ""
     stored = step.looked.stored if step.looked is not None else None
     try:
@@ -281,7 +308,7 @@ def _write(context: Context, step: _Step, names: dict[str, str]) -> Write:
         if entry.method == "DELETE":
             # Found by criteria: only in the very version that satisfied them.
             return Delete(resource_type, resource_id, pinned(expected, stored.version) if stored else expected)
-        body = rewrite.rewrite(entry.body if step.patched is None else step.patched.body, names)
+        body = rewrite.rewrite(entry.body if step.patched is None else step.patched.body, names.seen_from(step.entry))
         resource = json.parse(body)
         if step.patched is not None:
             return replace(step.patched, body=body, entries=entries_of(context, resource, resource_id))

@@ -9,7 +9,7 @@ from typing import Literal
 from fhir_server.fhir.condition import Condition
 from fhir_server.fhir.index import Entries
 
-ANY_VERSION = 0
+ANY_VERSION = -1
 """As the version a write expects: whichever, but there must be one (If-Match: *)."""
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.conftest import Server
 from tests.http.answers import JSON, Resource, patient, put, shape
@@ -97,20 +98,26 @@ async def test_none_fails_another(client: httpx.AsyncClient) -> None:
     assert (await client.get("Patient/batch-5")).status_code == 404
 
 
-async def test_prefer_minimal_leaves_the_written_out(client: httpx.AsyncClient) -> None:
-    for kind in ("batch", "transaction"):
-        answer = await post(
-            client,
-            kind,
-            entry("PUT", f"Patient/minimal-{kind}", patient(f"minimal-{kind}")),
-            entry("GET", f"Patient/minimal-{kind}"),
-            prefer="return=minimal",
-        )
-        written, read = answer.json()["entry"]
-        assert statuses(answer) == ["201", "200"]
-        assert "resource" not in written
-        assert written["response"]["location"].endswith(f"/Patient/minimal-{kind}/_history/1")
-        assert read["resource"]["id"] == f"minimal-{kind}"
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+@pytest.mark.parametrize("prefer", ["minimal", "OperationOutcome"])
+async def test_prefer_leaves_the_written_out(client: httpx.AsyncClient, kind: str, prefer: str) -> None:
+    id = f"prefer-{prefer}-{kind}"
+    answer = await post(
+        client,
+        kind,
+        entry("PUT", f"Patient/{id}", patient(id)),
+        entry("GET", f"Patient/{id}"),
+        prefer=f"return={prefer}",
+    )
+    written, read = answer.json()["entry"]
+    assert statuses(answer) == ["201", "200"]
+    assert "resource" not in written
+    assert written["response"]["location"].endswith(f"/Patient/{id}/_history/1")
+    assert ("outcome" in written["response"]) == (prefer == "OperationOutcome")
+    if prefer == "OperationOutcome":
+        assert shape(written["response"]["outcome"]) == ("informational", "stored", ())
+    assert read["resource"]["id"] == id
+    assert "outcome" not in read["response"]
 
 
 async def test_trailing_slash_and_none(client: httpx.AsyncClient, server: Server) -> None:

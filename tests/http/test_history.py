@@ -60,13 +60,15 @@ async def test_pages_of_an_instance(client: httpx.AsyncClient) -> None:
     assert link(found[0], "self") == str(client.base_url) + "Patient/history-2/_history?_count=3"
 
 
-@pytest.mark.parametrize("address", ["Patient/history-0/_history", "Patient/_history", "_history"])
-async def test_a_page_of_nothing_is_the_last(client: httpx.AsyncClient, address: str) -> None:
-    await put(client, patient("history-0"))
-    answer = await client.get(address, params={"_count": "0"})
-    assert answer.status_code == 200
-    bundle = answer.json()
-    assert (bundle.get("entry"), bundle.get("total"), link(bundle, "next")) == (None, None, None)
+async def test_count_zero_asks_how_many_there_are(client: httpx.AsyncClient) -> None:
+    await life(client, "history-5")
+    for level in ("Patient/history-5/_history", "Patient/_history", "_history"):
+        bundle = (await client.get(f"{level}?_count=0")).json()
+        assert "entry" not in bundle
+        assert link(bundle, "next") is None
+        assert bundle.get("total", 4) >= 4
+    assert (await client.get("Patient/history-5/_history?_count=0")).json()["total"] == 4
+    assert (await client.get("Patient/history-none/_history?_count=0")).status_code == 404
 
 
 async def test_since_and_at(client: httpx.AsyncClient) -> None:

@@ -56,6 +56,40 @@ async def test_links_between_entries(client: httpx.AsyncClient, server: Server) 
     assert await everything(client, f"Immunization?patient={person['id']}") == [immunization["id"]]
 
 
+async def test_references_beside_and_into_entries(client: httpx.AsyncClient) -> None:
+    """https://hl7.org/fhir/R4/bundle.html#references"""
+    theirs, others = "https://theirs.example/fhir", "https://others.example/fhir"
+    organization = {"resourceType": "Organization", "id": "77", "name": "Theirs"}
+    linked = [{"other": {"reference": reference}, "type": "seealso"} for reference in (f"{URN}1#a", "Patient/5")]
+    answer = await post(
+        client,
+        "transaction",
+        entry("POST", "Organization", organization, full_url=f"{theirs}/Organization/77"),
+        entry("POST", "Organization", {**organization, "name": "Others"}, full_url=f"{others}/Organization/77"),
+        *(
+            entry("POST", "Patient", patient("5", managingOrganization={"reference": reference}), full_url=url)
+            for url, reference in (
+                (f"{theirs}/Patient/5", "Organization/77"),
+                (f"{others}/Patient/5", "Organization/77"),
+                (f"{URN}1", f"{theirs}/Organization/77"),
+                (f"{URN}2", "Organization/77"),
+            )
+        ),
+        entry("POST", "Patient", patient("6", link=linked), full_url=f"{theirs}/Patient/6"),
+    )
+    first, second, *people = [each["resource"] for each in answer.json()["entry"]]
+    assert [person["managingOrganization"]["reference"] for person in people[:4]] == [
+        f"Organization/{first['id']}",
+        f"Organization/{second['id']}",
+        f"Organization/{first['id']}",
+        "Organization/77",
+    ]
+    assert [each["other"]["reference"] for each in people[4]["link"]] == [
+        f"Patient/{people[2]['id']}#a",
+        f"Patient/{people[0]['id']}",
+    ]
+
+
 async def test_conditional_references(client: httpx.AsyncClient) -> None:
     await put(client, patient("transaction-2", identifier=[{"system": "https://t.example", "value": "two"}]))
     answer = await post(

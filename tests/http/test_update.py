@@ -32,6 +32,7 @@ async def test_searches_follow_an_update(client: httpx.AsyncClient) -> None:
         ('"2"', 200, ""),
         ('W/"1"', 412, "stale-version"),
         ('W/"3"', 412, "stale-version"),
+        ('W/"0"', 412, "stale-version"),
         ("2", 400, "malformed-if-match"),
         ('W/"two"', 400, "malformed-if-match"),
         ('W/"1", W/"2"', 400, "malformed-if-match"),

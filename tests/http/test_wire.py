@@ -17,6 +17,7 @@ from tests.http.answers import patient, put, refused
         "text/json",
         "*/*",
         "application/*",
+        "",
         "text/turtle;q=0.9, application/fhir+json;q=0.1",
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     ],
