@@ -38,6 +38,7 @@ a:focus-visible { outline: 3px solid #e08a00; outline-offset: 2px }
   tr { display: block; padding: .5rem 0; border-bottom: 1px solid #cdd5de }
   td { display: flex; gap: 1rem; padding: .1rem 0; border: 0; overflow-wrap: anywhere }
   td::before { content: attr(data-name); flex: 0 0 7.5rem; color: #44515f }
+  td:empty { display: none }
 }
 @media print {
   :root { background: none; font-size: 11pt }
