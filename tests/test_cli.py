@@ -97,10 +97,12 @@ def test_keys_are_made_and_listed(tmp_path: Path) -> None:
 
 
 def test_doctor_says_what_it_runs_on(tmp_path: Path) -> None:
+    assert run("keys", "generate", "--data", str(tmp_path)).returncode == 0
     ran = run("doctor", "--data", str(tmp_path))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "embedded" in ran.stdout
     assert "pymongo" in ran.stdout
+    assert "not encrypted" in " ".join(ran.stdout.split())
 
 
 def test_import_without_a_server_is_told(tmp_path: Path) -> None:

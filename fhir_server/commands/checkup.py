@@ -12,6 +12,7 @@ from fhir_server import __version__
 from fhir_server.app import open_context
 from fhir_server.commands import verifying
 from fhir_server.commands.terminal import DataFolder, command, out, settings_of
+from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import FOLDER, Guides, PackageError
 from fhir_server.settings import Settings
@@ -19,6 +20,7 @@ from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
 from fhir_server.store.schema import SchemaError
 from fhir_server.store.seals import Seals
 from profiles.guides import shipped
+from smart_health_cards import CardError
 
 _SEALS = 7
 """Days of the access log that are read again."""
@@ -69,17 +71,29 @@ async def _database(settings: Settings) -> list[Finding]:
             log = await _access_log(context.store.seals)
         finally:
             await context.store.close()
-        keys = [record.kid for record in context.card_keys.records()]
         return [
             *(Finding(name, str(fact)) for name, fact in facts.items()),
             log,
-            Finding("card keys", ", ".join(keys) or "none yet; the first start makes one"),
+            _card_keys(context),
         ]
     except (EmbeddedError, FhirError, SchemaError, PermissionError, ValueError) as error:
         return [Finding("database", str(error), ok=False)]
     finally:
         if embedded is not None:
             await embedded.stop()
+
+
+def _card_keys(context: Context) -> Finding:
+    """The keys, whether the one that signs can be opened, and how they lie on disk."""
+    kids = [record.kid for record in context.card_keys.records()]
+    if not kids:
+        return Finding("card keys", "none yet; the first start makes one")
+    try:
+        context.card_keys.signing_key(context.clock() // 1_000_000)
+    except CardError as error:
+        return Finding("card keys", error.text, ok=False)
+    lie = "encrypted" if context.settings.card_passphrase else "not encrypted; see the setting card_passphrase"
+    return Finding("card keys", f"{', '.join(kids)}, {lie}")
 
 
 async def _access_log(seals: Seals) -> Finding:
