@@ -187,7 +187,8 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ),
     ("DELETE", "/fhir/{type}/{id}"): Interaction(
         "delete", "Delete a resource; its versions stay readable", "http.html#delete",
-        {204: "It is not there, or no longer."}, None, refuses=(404, 409, 412), headers=("If-Match", "Idempotency-Key"),
+        {204: "It is not there, or no longer."}, None,
+        refuses=(404, 409, 412, 422), headers=("If-Match", "Idempotency-Key"),
     ),
     ("POST", "/fhir/{type}"): Interaction(
         "create", "Store a resource under an id of the server's", "http.html#create",
@@ -209,7 +210,7 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ),
     ("DELETE", "/fhir/{type}"): Interaction(
         "conditional-delete", "Delete what a search finds", "http.html#3.1.0.7.1",
-        {204: "Nothing is found by this search, or no longer."}, None, refuses=(404, 409, 412),
+        {204: "Nothing is found by this search, or no longer."}, None, refuses=(404, 409, 412, 422),
         headers=("If-Match", "Idempotency-Key"), searches=True,
     ),
     ("GET", "/fhir/{type}"): _search("search", "Search for resources of a type"),

@@ -62,10 +62,13 @@ def link_routes(context: Callable[[], Context]) -> list[BaseRoute]:
         return Response(link.files[0][1], media_type=_JOSE, headers=_NO_STORE)
 
     async def file(request: Request) -> Response:
-        number = request.path_params["number"]
+        asked = request.path_params["number"]
+        number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 5 else -1
         try:
             link = await _active(context(), request, direct=False, spent=True)
-            if number >= len(link.files) or not _is_ticket(context(), link, number, request.query_params.get("ticket")):
+            if not 0 <= number < len(link.files) or not _is_ticket(
+                context(), link, number, request.query_params.get("ticket")
+            ):
                 raise _inactive()
         except FhirError as error:
             return refusal(error)
@@ -74,7 +77,7 @@ def link_routes(context: Callable[[], Context]) -> list[BaseRoute]:
     return [
         Route("/shl/{token}", manifest, methods=["POST"]),
         Route("/shl/{token}", direct, methods=["GET"]),
-        Route("/shl/{token}/{number:int}", file, methods=["GET"]),
+        Route("/shl/{token}/{number}", file, methods=["GET"]),
     ]
 
 

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#summary
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from starlette.routing import BaseRoute, Route
@@ -83,8 +83,13 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         ("/fhir", {"GET": _system_search, "POST": posted}),
         ("/fhir/", {"GET": _system_search, "POST": posted}),
     ]
+
+    def possible(path: Mapping[str, str]) -> frozenset[str] | None:
+        row = registry.at(path["operation"], path.get("type"), path.get("id")) if "operation" in path else None
+        return row and row.methods
+
     public = {"/fhir/metadata"}
-    routes = [Route(path, Endpoint(context, handlers, is_public=path in public)) for path, handlers in table]
+    routes = [Route(path, Endpoint(context, handlers, possible, is_public=path in public)) for path, handlers in table]
     nowhere = Endpoint(context, dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _nowhere))
     return [*routes, Route("/fhir/{rest:path}", Elsewhere(routes, nowhere))]
 

@@ -39,9 +39,16 @@ class Endpoint:
     """An address of the FHIR API: a pure ASGI application that picks the handler of the request's method."""
 
     def __init__(
-        self, context: Callable[[], Context], handlers: Mapping[str, Handler], *, is_public: bool = False
+        self,
+        context: Callable[[], Context],
+        handlers: Mapping[str, Handler],
+        possible: Callable[[Mapping[str, str]], frozenset[str] | None] = lambda path: None,
+        *,
+        is_public: bool = False,
     ) -> None:
         self._context = context
+        self._possible = possible
+        """The methods of one address in particular, by its parts; None: all that have a handler."""
         self._handlers = dict(handlers)
         self.is_public = is_public
         """Whether it needs no access token."""
@@ -87,10 +94,11 @@ class Endpoint:
     async def _answer(self, exchange: Exchange) -> Response:
         handler = self._handlers.get(exchange.method)
         if handler is None:
-            allowed = ", ".join(sorted((*self._handlers, "OPTIONS")))
+            allowed = ", ".join(sorted({*(self._possible(exchange.path) or self._handlers), "OPTIONS"}))
             if exchange.method == "OPTIONS":
                 return Response(status_code=204, headers={"Allow": allowed})
-            exchange.negotiate()
+            with contextlib.suppress(FhirError):
+                exchange.negotiate()
             raise FhirError(
                 405,
                 [

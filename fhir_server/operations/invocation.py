@@ -16,7 +16,7 @@ from fhir_server.interactions.entry import Entry
 from fhir_server.interactions.incoming import known_type, require_valid
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations import arguments, judged
-from fhir_server.operations.registry import Call, Level, Operation, Registry
+from fhir_server.operations.registry import Call, Operation, Registry
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -36,8 +36,7 @@ class Invocation:
         """The row at this address. FhirError 404 where there is none, 405 where it takes another method."""
         if resource_type is not None:
             known_type(resource_type)
-        level: Level = "system" if resource_type is None else "type" if resource_id is None else "instance"
-        row = self.registry.find(code, level, resource_type)
+        row = self.registry.at(code, resource_type, resource_id)
         if row is None:
             raise refuse(404, "not-supported", "unknown-operation", f"There is no operation ${code} at this address.")
         if method != "POST" and row.affects_state:

@@ -70,6 +70,11 @@ class Operation:
     roles: frozenset[str] = frozenset()
     """Roles of which the caller must have one; none named: any will do."""
 
+    @property
+    def methods(self) -> frozenset[str]:
+        """The HTTP methods it can be called by."""
+        return frozenset({"POST"} if self.affects_state or self.only_post else {"GET", "HEAD", "POST"})
+
     def require(self, caller: Caller, predicate: Predicate) -> None:
         """FhirError 403 unless this caller may call it at all."""
         verb = "u" if self.affects_state else "r"
@@ -96,6 +101,11 @@ class Registry:
     def find(self, code: str, level: Level, resource_type: str | None) -> Operation | None:
         """The operation at this address, or None. An operation on `Resource` is found on every type."""
         return self._found.get((code, level, resource_type)) or self._found.get((code, level, "Resource"))
+
+    def at(self, code: str, resource_type: str | None, resource_id: str | None) -> Operation | None:
+        """The operation called at the base, at a type or at a resource, or None."""
+        level: Level = "system" if resource_type is None else "type" if resource_id is None else "instance"
+        return self.find(code, level, resource_type)
 
     def definition_of(self, row: Operation) -> dict[str, Any]:
         """The row's OperationDefinition, as a JSON value."""

@@ -65,6 +65,8 @@ async def test_pretty(client: httpx.AsyncClient) -> None:
         ("Patient/wire-1", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         ("Patient/wire-1/_history/1", "GET, HEAD, OPTIONS"),
         ("metadata", "GET, HEAD, OPTIONS"),
+        ("Patient/wire-1/$everything?_format=ttl", "GET, HEAD, OPTIONS, POST"),
+        ("Group/wire-1/$roster-upload", "OPTIONS, POST"),
     ],
 )
 async def test_options_and_wrong_methods_name_what_is_possible(
