@@ -26,7 +26,8 @@ p { margin: .25rem 0 }
 .code { margin: 1rem 0; width: 60mm; max-width: 100% }
 .code svg { display: block; width: 100%; height: auto }
 table { width: 100%; border-collapse: collapse; margin: 1rem 0; font-size: .95rem }
-th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; border-bottom: 1px solid #cdd5de }
+th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; overflow-wrap: anywhere;
+  border-bottom: 1px solid #cdd5de }
 nav { display: flex; flex-wrap: wrap; gap: .5rem; margin-top: 1rem }
 nav a { padding: .6rem 1rem; border-radius: 6px; background: #1c4f82; color: #fff; text-decoration: none }
 nav a.plain { background: none; color: #1c4f82; text-decoration: underline }

@@ -86,7 +86,7 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
 
     def possible(path: Mapping[str, str]) -> frozenset[str] | None:
         row = registry.at(path["operation"], path.get("type"), path.get("id")) if "operation" in path else None
-        return row and row.methods
+        return None if row is None else row.methods
 
     public = {"/fhir/metadata"}
     routes = [Route(path, Endpoint(context, handlers, possible, is_public=path in public)) for path, handlers in table]
