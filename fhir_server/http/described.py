@@ -165,12 +165,13 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
     ),
     ("GET", "/fhir/{type}/{id}"): Interaction(
         "read", "Read a resource", "http.html#read",
-        {200: "The current version.", 304: "The client's copy is still current."},
+        {200: "The current version. A client that takes the type of a Binary's content, but no FHIR, gets the content.",
+         304: "The client's copy is still current."},
         refuses=(404, 410), query=_SUBSET, headers=("If-None-Match", "If-Modified-Since"), tells=_VERSION,
     ),
     ("GET", "/fhir/{type}/{id}/_history/{version}"): Interaction(
         "vread", "Read one version of a resource", "http.html#vread",
-        {200: "That version.", 304: "The client has it."},
+        {200: "That version, likewise.", 304: "The client has it."},
         refuses=(404, 410), query=_SUBSET, headers=("If-None-Match", "If-Modified-Since"), tells=_VERSION,
         tag="History",
     ),

@@ -34,6 +34,8 @@ class Exchange:
     format: Format = "json"
     pretty = False
     """The answer's format and whether it is indented, as `negotiate` settles them."""
+    native = ""
+    """The media ranges of a client that takes what a Binary holds, but no FHIR."""
     deadline: asyncio.Timeout | None = None
     """When the request is given up."""
 
@@ -143,7 +145,17 @@ class Exchange:
         if not accept or accept == "*/*" or accept == "application/fhir+json":
             return
         ranges = ",".join(self.headers.getlist("accept"))
-        self.format = formats.negotiated(ranges) or _not_acceptable("Accept", ranges)
+        format = formats.negotiated(ranges)
+        if format is None and self._reads_binary:
+            self.native = ranges
+            return
+        self.format = format or not_acceptable("Accept", ranges)
+
+    @property
+    def _reads_binary(self) -> bool:
+        asked = (self.path.get("id"), self.path.get("version"))
+        is_read = self.method in ("GET", "HEAD") and self.scope["path"].rpartition("/")[2] in asked
+        return is_read and self.path.get("type") == "Binary"
 
     def shape(self, given: Iterable[tuple[str, str]]) -> bool:
         """Take `_format` and `_pretty` from these pairs; whether a format was among them. FhirError 406 likewise."""
@@ -156,7 +168,7 @@ class Exchange:
         if asked is None:
             return False
         # A bare plus in a query string decodes to a space: `_format=application/fhir json`.
-        self.format = formats.named(asked.replace(" ", "+")) or _not_acceptable("_format", asked)
+        self.format = formats.named(asked.replace(" ", "+")) or not_acceptable("_format", asked)
         return True
 
     async def resource(self, limit: int) -> bytes:
@@ -219,7 +231,8 @@ class Exchange:
                 return
 
 
-def _not_acceptable(place: str, asked: str) -> NoReturn:
+def not_acceptable(place: str, asked: str) -> NoReturn:
+    """FhirError 406."""
     raise refuse(
         406,
         "not-supported",

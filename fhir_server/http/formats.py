@@ -34,6 +34,22 @@ def named(media_type: str) -> Format | None:
     return found if found is not None and _is_spoken(_parameters(media_type)) else None
 
 
+def is_fhir(media_type: str) -> bool:
+    """Whether this names one of FHIR's formats, in whichever version or charset."""
+    return essence(media_type) in _NAMES
+
+
+def accepts(accept: str, media_type: str) -> bool:
+    """Whether an Accept header takes this media type."""
+    kind = essence(media_type)
+    found: dict[str, float] = {}
+    for item in accept.split(","):
+        weight = _parameters(item).get("q", "1")
+        found[essence(item)] = float(weight) if _is_quality(weight) else 1.0
+    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    return next((found[each] for each in ranges if each in found), 0.0) > 0
+
+
 @lru_cache(maxsize=64)
 def negotiated(accept: str) -> Format | None:
     """The format an Accept header likes best, None if it takes neither.

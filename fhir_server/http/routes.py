@@ -13,8 +13,8 @@ from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.pairs import of_bytes
 from fhir_server.fhir.sentences import reader
-from fhir_server.http import writing
-from fhir_server.http.exchange import Exchange
+from fhir_server.http import binary, writing
+from fhir_server.http.exchange import Exchange, not_acceptable
 from fhir_server.http.wire import Elsewhere, Endpoint, Handler
 from fhir_server.interactions import (
     batch,
@@ -96,14 +96,15 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
 
 async def _read(exchange: Exchange) -> Reply:
     path = exchange.path
-    return await reads.read(
+    reply = await reads.read(
         exchange.context, exchange.caller, exchange.predicate, path["type"], path["id"], exchange.parameters
     )
+    return _as_taken(exchange, reply)
 
 
 async def _vread(exchange: Exchange) -> Reply:
     path = exchange.path
-    return await reads.vread(
+    reply = await reads.vread(
         exchange.context,
         exchange.caller,
         exchange.predicate,
@@ -112,6 +113,13 @@ async def _vread(exchange: Exchange) -> Reply:
         path["version"],
         exchange.parameters,
     )
+    return _as_taken(exchange, reply)
+
+
+def _as_taken(exchange: Exchange, reply: Reply) -> Reply:
+    if not exchange.native:
+        return reply
+    return binary.content(reply, exchange.native) or not_acceptable("Accept", exchange.native)
 
 
 async def _search(exchange: Exchange) -> Reply:

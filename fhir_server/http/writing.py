@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.pairs import malformed
+from fhir_server.http import binary
 from fhir_server.http.exchange import Exchange
 from fhir_server.interactions import conditional, idempotency, patches, writes
 from fhir_server.interactions.incoming import known_type
@@ -126,4 +127,9 @@ async def _change(exchange: Exchange) -> tuple[bytes, patches.Patch]:
 
 async def _resource_body(exchange: Exchange, resource_type: str) -> bytes:
     settings = exchange.context.settings
+    declared = exchange.headers.get("content-type")
+    if resource_type == "Binary" and declared is not None and binary.is_content(declared):
+        content = await exchange.body(settings.max_resource)
+        context = exchange.headers.get(binary.SECURITY_CONTEXT)
+        return binary.wrapped(content, declared, exchange.path.get("id"), context)
     return await exchange.resource(settings.max_bundle if resource_type == "Bundle" else settings.max_resource)

@@ -14,7 +14,7 @@ from fhir_server import __version__
 from fhir_server.caller import SERVER_OWNED
 from fhir_server.fhir import json, subset
 from fhir_server.fhir.outcome import refuse
-from fhir_server.fhir.params import parameters
+from fhir_server.fhir.params import compartments, parameters
 from fhir_server.guides import supported
 from fhir_server.interactions import includes, patches, terminology_capabilities
 from fhir_server.interactions.reply import Reply
@@ -22,7 +22,7 @@ from fhir_server.interactions.security import security
 from fhir_server.settings import Settings
 from profiles.definitions import RESOURCE_TYPES
 
-RELEASED = "2026-11-23"
+RELEASED = "2026-11-29"
 """The day this version's capabilities last changed."""
 
 _TYPE_INTERACTIONS = (
@@ -38,6 +38,7 @@ _ABOUT = (
     "Unknown search parameters are refused, unless `Prefer: handling=lenient` is asked for. Creates, updates, patches, "
     "deletes, batches and transactions take an Idempotency-Key. Contained resources are not searched by themselves."
 )
+_COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _LINKS = ("_has", "_list")
 """Search parameters of every type that are no SearchParameter of any."""
 
@@ -104,6 +105,7 @@ def _statement(base: str, offered: tuple[Offered, ...], conditional_delete: str,
                     ],
                     "interaction": [{"code": code} for code in _SYSTEM_INTERACTIONS],
                     "searchParam": [{"name": name, "type": "string"} for name in _LINKS],
+                    "compartment": [f"{_COMPARTMENT}{code.lower()}" for code in sorted(compartments())],
                     **_operations(operation for operation in offered if operation.system),
                 }
             ],

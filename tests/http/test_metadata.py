@@ -72,6 +72,10 @@ async def test_what_it_fulfils_and_offers_to_the_whole(client: httpx.AsyncClient
     assert statement["instantiates"] == ["http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"]
     interactions = {each["code"] for each in statement["rest"][0]["interaction"]}
     assert interactions == {"batch", "transaction", "history-system", "search-system"}
+    compartments = [url.rpartition("/")[2] for url in statement["rest"][0]["compartment"]]
+    assert compartments == ["device", "encounter", "patient", "practitioner", "relatedperson"]
+    for name in ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"):
+        assert (await client.get(f"{name}/metadata-1/*")).status_code == 200
     assert (await client.get("metadata?mode=full")).json() == statement
     assert (await client.get("metadata?mode=normative")).json() == statement
     short = (await client.get("metadata?_elements=fhirVersion")).json()
