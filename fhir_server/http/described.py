@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fhir_server.interactions import paging
-from fhir_server.interactions.patches import FORMATS, JSON_PATCH
+from fhir_server.interactions.patches import FORMATS, JSON_PATCH, XML_PATCH
 
 FHIR = ("application/fhir+json", "application/fhir+xml")
 FORM = "application/x-www-form-urlencoded"
@@ -114,7 +114,7 @@ class Interaction:
 
 _FORM: Mapping[str, Schema | None] = {FORM: None}
 _RESOURCE: Mapping[str, Schema | None] = dict.fromkeys(FHIR, "Resource")
-_PATCH: Mapping[str, Schema | None] = {each: "JSONPatch" if each == JSON_PATCH else "Parameters" for each in FORMATS}
+_PATCH: Mapping[str, Schema | None] = {**dict.fromkeys(FORMATS, "Parameters"), JSON_PATCH: "JSONPatch", XML_PATCH: None}
 _FOUND = {200: "A page of what was found."}
 _SEARCH_QUERY = ("_count", "_sort", "_total", *_SUBSET, "_include", "_revinclude", PAGE)
 _HISTORY_QUERY = ("_since", "_at", "_count", PAGE)
@@ -182,7 +182,7 @@ DESCRIBED: Mapping[tuple[str, str], Interaction] = {
         tells=(*_VERSION, "Location"),
     ),
     ("PATCH", "/fhir/{type}/{id}"): Interaction(
-        "patch", "Change a resource by JSON Patch or FHIRPath Patch", "http.html#patch",
+        "patch", "Change a resource by JSON Patch, XML Patch or FHIRPath Patch", "http.html#patch",
         {200: "The next version has been stored."},
         refuses=(404, 410, *_WRITE), headers=("If-Match", "Idempotency-Key", "Prefer"), takes=_PATCH, tells=_VERSION,
     ),

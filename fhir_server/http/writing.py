@@ -121,6 +121,9 @@ async def _change(exchange: Exchange) -> tuple[bytes, patches.Patch]:
     if exchange.media_type == patches.JSON_PATCH:
         body = await exchange.body(limit)
         return body, patches.of_json(body)
+    if exchange.media_type == patches.XML_PATCH:
+        body = await exchange.body(limit)
+        return body, patches.of_xml(body)
     body = await exchange.resource(limit)
     return body, patches.of_parameters(body)
 

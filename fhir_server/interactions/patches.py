@@ -1,4 +1,4 @@
-"""Patch: a change to a resource, as JSON Patch or FHIRPath Patch.
+"""Patch: a change to a resource, as JSON Patch, XML Patch or FHIRPath Patch.
 
 https://hl7.org/fhir/R4/http.html#patch
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.caller import Caller, Predicate, permitted
 from fhir_server.context import Context
-from fhir_server.fhir import fhirpath_patch, json, json_patch, splice
+from fhir_server.fhir import fhirpath_patch, json, json_patch, splice, xml_patch
 from fhir_server.fhir.outcome import Issue, refuse
 from fhir_server.interactions import plausible
 from fhir_server.interactions.again import again
@@ -21,7 +21,8 @@ from fhir_server.store.records import ANY_VERSION, Once, Stored, Update
 from fhir_server.store.versions import stale
 
 JSON_PATCH = "application/json-patch+json"
-FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
+XML_PATCH = "application/xml-patch+xml"
+FORMATS = (JSON_PATCH, XML_PATCH, "application/fhir+json", "application/fhir+xml")
 """Media types of patches, as the CapabilityStatement lists them."""
 
 Patch = Callable[[dict[str, Any], int], dict[str, Any]]
@@ -99,29 +100,37 @@ def of_json(body: bytes) -> Patch:
     return lambda resource, limit: json_patch.apply(resource, operations, limit)
 
 
+def of_xml(body: bytes) -> Patch:
+    """The XML Patch in a body. FhirError 400 for what is none."""
+    operations = xml_patch.parse(body)
+    return lambda resource, limit: xml_patch.apply(resource, operations, limit)
+
+
 def of_parameters(body: bytes) -> Patch:
     """The FHIRPath Patch in a body, FHIR JSON. FhirError 400 for what is none, 422 where it is not valid."""
     parameters = json.parse(body)
     if parameters.get("resourceType") != "Parameters":
-        text = f"A FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}."
+        text = f"A FHIRPath Patch is a Parameters resource; others are sent as {JSON_PATCH} or {XML_PATCH}."
         raise refuse(400, "invalid", "not-a-patch", text)
     return _of_parameters(parameters)
 
 
 def of_resource(resource: dict[str, Any] | None) -> Patch:
-    """The patch in a Bundle's entry: a Parameters resource, or a Binary that holds a JSON Patch. FhirError 400."""
+    """The patch in a Bundle's entry: a Parameters resource, or a Binary that holds a JSON or XML Patch. FhirError
+    400."""
     if resource is not None and resource.get("resourceType") == "Parameters":
         return _of_parameters(resource)
     match resource:
         case {"resourceType": "Binary", "contentType": str(media_type), "data": str(data)} if (
-            media_type.partition(";")[0].strip().lower() == JSON_PATCH
-        ):
+            kind := media_type.partition(";")[0].strip().lower()
+        ) in (JSON_PATCH, XML_PATCH):
             try:
-                return of_json(b64decode(data, validate=True))
+                patch = b64decode(data, validate=True)
             except Base64Error:
                 raise refuse(400, "value", "not-a-patch", "The Binary's data are not base64.", "Binary.data") from None
+            return of_json(patch) if kind == JSON_PATCH else of_xml(patch)
         case _:
-            text = f"A patch in a Bundle is a Parameters resource, or a Binary with contentType {JSON_PATCH}."
+            text = f"A patch in a Bundle is a Parameters resource, or a Binary of {JSON_PATCH} or {XML_PATCH}."
             raise refuse(400, "invalid", "not-a-patch", text, "Bundle.entry.resource")
 
 

@@ -12,6 +12,7 @@ from fhir_server.fhir.xml import to_xml
 from tests.http.answers import JSON, patient, put, refused, shape
 
 JSON_PATCH = {"content-type": "application/json-patch+json"}
+XML_PATCH = {"content-type": "application/xml-patch+xml"}
 Resource = dict[str, Any]
 
 
@@ -61,6 +62,29 @@ async def test_fhirpath_patch_in_xml(client: httpx.AsyncClient) -> None:
     assert (await client.get("Patient/patch-14")).json()["gender"] == "female"
 
 
+async def test_xml_patch(client: httpx.AsyncClient) -> None:
+    """What it leaves alone keeps its bytes and its place."""
+    body = (
+        b'{"resourceType":"Patient","id":"patch-15","birthDate":"1980","gender":"male","name":[{"text":"caf\\u00e9"}]}'
+    )
+    assert (await client.put("Patient/patch-15", content=body, headers=JSON)).is_success
+    change = b"""<diff xmlns:f="http://hl7.org/fhir">
+      <replace sel="f:Patient/f:gender/@value">female</replace>
+      <add sel="f:Patient/f:gender" pos="before"><f:active value="true"/></add>
+    </diff>"""
+    refusal = await client.patch("Patient/patch-15", content=change, headers=XML_PATCH)
+    assert refused(refusal, 400).detail == "wrong-order"
+    change = change.replace(b'f:gender" pos="before"', b'f:name" pos="before"')
+    answer = await client.patch("Patient/patch-15", content=change, headers=XML_PATCH)
+    assert answer.status_code == 200
+    rest = answer.content[answer.content.index(b'"birthDate"') :]
+    assert rest == b'"birthDate":"1980","gender":"female","name":[{"text":"caf\\u00e9"}],"active":true}'
+    data = {"contentType": "application/xml-patch+xml", "data": b64encode(change.replace(b"female", b"other")).decode()}
+    entry = ("PATCH", "Patient/patch-15", {"resourceType": "Binary", **data})
+    again = await client.post("", json=bundled("transaction", entry), headers=JSON)
+    assert refused(again, 400).expression == ("Bundle.entry[0].resource.data",)
+
+
 async def test_what_the_patch_leaves_alone_keeps_its_bytes(client: httpx.AsyncClient) -> None:
     body = (
         b'{"resourceType":"Observation","id":"patch-3","status":"final","code":{"text":"caf\\u00e9"},'
@@ -100,7 +124,8 @@ async def test_prefer_minimal(client: httpx.AsyncClient) -> None:
         (replaced("Patient.gender", {"valueCode": "male"}), JSON, (400, "no-element")),
         (replaced("Patient.sex", {"valueCode": "male"}), JSON, (400, "invalid-path")),
         (replaced("Patient.active", {"valueBoolean": True}), {"content-type": "text/plain"}, (415, None)),
-        ([], {"content-type": "application/xml-patch+xml"}, (415, "unsupported-content-type")),
+        ([], XML_PATCH, (400, "malformed-xml")),
+        ([], {"content-type": "application/yaml-patch+yaml"}, (415, "unsupported-content-type")),
     ],
 )
 async def test_refused(
