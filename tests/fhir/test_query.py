@@ -15,7 +15,9 @@ from fhir_server.fhir.condition import EVERYTHING, Ids, Keys, Prefix, Updated
 from fhir_server.fhir.criteria import Chain, Criteria, Has
 from fhir_server.fhir.index import entries, satisfies
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.fhir.params import parameters
 from fhir_server.fhir.query import Include, Sort, criteria, parse
+from profiles.definitions import RESOURCE_TYPES
 
 CASES = Path(__file__).parent / "cases"
 CHAPTERS: list[dict[str, Any]] = json.loads((CASES / "search.json").read_bytes(), parse_float=Decimal)
@@ -140,6 +142,18 @@ def test_criteria_that_mean_the_same_have_one_text() -> None:
     one = criteria("Patient", "identifier=urn:a|1&family=Smith")
     assert one.canonical == criteria("Patient", "?family=SMITH&identifier=urn%3Aa%7C1").canonical
     assert one.canonical != criteria("Patient", "identifier=urn:a|1").canonical
+
+
+def test_every_part_of_a_composite_is_of_a_type_it_can_be_found_by() -> None:
+    found = {"reference": {"Reference"}, "quantity": {"Quantity", "Range"}, "date": {"dateTime", "Period"}}
+    for resource_type in RESOURCE_TYPES:
+        for parameter in parameters(resource_type).values():
+            for component in (each for branch in parameter.components for each in branch):
+                types = {branch.type for branch in component.branches}
+                if component.type in found:
+                    assert types <= found[component.type], (resource_type, parameter.name)
+                else:
+                    assert not types & {"Reference", "Period"} or len(types) > 1, (resource_type, parameter.name)
 
 
 def test_a_system_search_knows_the_common_parameters_only() -> None:

@@ -8,6 +8,7 @@ Trailing empty members are left out; fhir_server/fhir/params.py reads and docume
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,32 @@ def _cut(expression: str, base: str) -> str:
 
 
 def _row(parameter: dict[str, Any], expression: str, package: Package) -> list[Any]:
-    components = [_component(component, package) for component in parameter.get("component", ())]
+    components = _components(parameter.get("component", ()), package)
     row: list[Any] = [parameter["type"], expression, sorted(parameter.get("target", ())), components]
     while not row[-1]:
         row.pop()
     return row
 
 
-def _component(component: dict[str, Any], package: Package) -> list[str]:
+def _components(components: Sequence[dict[str, Any]], package: Package) -> list[list[str]]:
+    """Type and expression of each. The package has the expressions of DocumentReference's `relationship` the wrong way
+    round: where each of two is the end of what the other's parameter selects, they change places."""
+    definitions = [_definition(component, package) for component in components]
+    expressions = [component["expression"] for component in components]
+    crossed = len(components) == 2 and all(map(_is_end, expressions, reversed(definitions)))
+    if crossed and not any(map(_is_end, expressions, definitions)):
+        expressions.reverse()
+    for wrong, right in _SPELLING.items():
+        expressions = [expression.replace(wrong, right) for expression in expressions]
+    return [[found["type"], expression] for found, expression in zip(definitions, expressions, strict=True)]
+
+
+def _is_end(expression: str, definition: dict[str, Any]) -> bool:
+    return any(part.strip().endswith(f".{expression}") for part in definition["expression"].split("|"))
+
+
+def _definition(component: dict[str, Any], package: Package) -> dict[str, Any]:
     definition = package.canonical(component["definition"])
     if definition is None:
         raise ValueError(f"no SearchParameter {component['definition']}")
-    expression: str = component["expression"]
-    for wrong, right in _SPELLING.items():
-        expression = expression.replace(wrong, right)
-    return [definition["type"], expression]
+    return definition
