@@ -192,7 +192,8 @@ async def test_in_a_batch_and_a_transaction(client: httpx.AsyncClient) -> None:
 
 async def test_capabilities_tell(client: httpx.AsyncClient) -> None:
     statement = (await client.get("metadata")).json()
-    assert statement["patchFormat"] == ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"]
+    patches = ["application/json-patch+json", "application/xml-patch+xml"]
+    assert statement["patchFormat"] == [*patches, "application/fhir+json", "application/fhir+xml"]
     [row] = [each for each in statement["rest"][0]["resource"] if each["type"] == "Patient"]
     assert {"code": "patch"} in row["interaction"]
     assert (row["conditionalUpdate"], row["conditionalDelete"]) == (True, "single")
