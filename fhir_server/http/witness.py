@@ -15,6 +15,7 @@ from fhir_server.access.visibility import SHARED
 from fhir_server.caller import NOBODY, SERVER, allow_all
 from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.http import binary
 from fhir_server.http.exchange import Exchange
 from fhir_server.store.records import Create
 
@@ -49,6 +50,9 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
 
 def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
     found = set() if isinstance(response, StreamingResponse) else audit.patients_in(bytes(response.body))
+    # Content in its own format says in a header whose it is.
+    found |= audit.patients_named(response.headers.get(binary.SECURITY_CONTEXT, ""))
+    found |= audit.patients_named(exchange.headers.get(binary.SECURITY_CONTEXT, ""))
     found |= audit.patients_named(f"{address}?{exchange.query}")
     found |= exchange.trace.patients
     for request in exchange.trace.requests:

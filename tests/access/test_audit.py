@@ -94,6 +94,21 @@ def told(entries: Entries) -> dict[str, object]:
     return {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in document.items()}
 
 
+async def test_content_in_its_own_format_is_read_by_who_may_and_logged_with_whose_it_is(house: House) -> None:
+    picture, whose = {"Content-Type": "image/png"}, {"X-Security-Context": "Patient/ben"}
+    stored = await house.http.request(
+        "PUT", "Binary/scan", content=b"\x89PNG", headers={**house.token(STEWARD), **picture, **whose}
+    )
+    assert stored.status_code == 201, stored.text
+    for caller, status in ((STEWARD, 200), (ANN, 404)):
+        request = {"X-Request-Id": f"binary-{status}"}
+        answer = await house.ask(caller, "GET", "Binary/scan", headers={"Accept": "image/png", **request})
+        assert (answer.status_code, answer.content == b"\x89PNG") == (status, status == 200)
+        assert answer.headers.get("x-security-context") == (whose["X-Security-Context"] if status == 200 else None)
+    assert patients(await events(house, "binary-200")) == ["Patient/ben"]
+    assert patients(await events(house, "binary-404")) == []
+
+
 async def test_directories_and_strangers_are_not_logged(house: House) -> None:
     await house.ask(ANN, "GET", "Location/hall", headers={"X-Request-Id": "request-hall"})
     await house.http.get("Patient/ann", headers={"X-Request-Id": "request-nobody"})
