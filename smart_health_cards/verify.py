@@ -110,7 +110,8 @@ def _seconds(claims: Mapping[str, Any], claim: str) -> None:
 
 def _signature(parts: jws.Parts, issuer: TrustedIssuer | None, known: TrustedKey | None) -> Verdict:
     if len(parts.signature) != 64:
-        if parts.signature[:1] == b"\x30":
+        # A DER sequence says how long it is; a part of any other signature may begin with the same byte.
+        if parts.signature[:2] == bytes((0x30, len(parts.signature) - 2 & 0xFF)):
             return Verdict("signature", "fail", "signature-der", "The signature is in DER form, which JWS do not use.")
         return Verdict("signature", "fail", "signature-length", "The signature is not 64 bytes long.")
     if issuer is None:

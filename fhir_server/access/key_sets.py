@@ -78,7 +78,10 @@ def usable(jwk: Mapping[str, Any], alg: str) -> RSAKey | ECKey:
     try:
         if wanted == "RSA":
             # Before the library does, which would only warn.
-            if int.from_bytes(base64url.decode(jwk["n"])).bit_length() < _MIN_RSA_BITS:
+            modulus = jwk["n"]
+            if not isinstance(modulus, str):
+                raise UnusableKeyError("The key is malformed.")
+            if int.from_bytes(base64url.decode(modulus)).bit_length() < _MIN_RSA_BITS:
                 raise UnusableKeyError(f"An RSA key has at least {_MIN_RSA_BITS} bits.")
             return RSAKey.import_key({name: jwk[name] for name in ("kty", "n", "e")})
         if jwk.get("crv") != _CURVES.get(alg):
