@@ -14,7 +14,7 @@ from typing import Any
 
 from fhir_server.fhir.params import compartments, rows
 
-VERSION = 3
+VERSION = 4
 """Of the code that makes keys, ranges and sort keys. Raise it with every change after which the same resource and the
 same table give other entries: all of them are then made again (a test compares entries with those of this version)."""
 

@@ -25,7 +25,7 @@ class Entries:
 
     tk  token, reference and uri keys: `param␟system|code`, `patient␟Patient/1`
     hs  the parameters that have a value at all: `lot-number`; no index is on them, only `:missing` asks
-    st  string keys: `family␟smith`, `family:exact␟Smith`, `code:text␟covid`
+    st  string keys: `family␟smith␟Smith`, `name␟lopez`, `code:text␟covid`; documents hold the folded part in tk, too
     rk  first-stage keys of every range in d: `date␟a<lo>`, `date␟z<hi>`
     d   the exact ranges
     so  {parameter: {a: lowest, z: highest}} sort keys

@@ -58,6 +58,12 @@ def whole(text: str) -> str:
     return f"{folded(text)}{SEPARATOR}{escape(written)}"
 
 
+def folded_key(key: str) -> str:
+    """The part of an entry that searches look for the beginning of: `family␟smith` of `family␟smith␟Smith`."""
+    head = key.rpartition(SEPARATOR)[0]
+    return head if SEPARATOR in head else key
+
+
 def _text(value: Any) -> list[str]:
     return [value] if type(value) is str else []
 

@@ -6,6 +6,7 @@ The program is GPL-2.0 and stays a separate process: it is found among the insta
 (docs/decisions/0003).
 """
 
+import contextlib
 import os
 import secrets
 import socket
@@ -23,10 +24,15 @@ else:
 DISTRIBUTION = "SecantusDB"
 FAST, SLOW = "secantusd-rs", "secantusd-py"
 
-_COMMON = ("--sync-on-commit", "--oplog-max-entries", "500000", "--cache-size", "1G", "--log-level", "WARNING")
+_COMMON = ("--sync-on-commit", "--oplog-max-entries", "500000", "--log-level", "WARNING")
 _FAST_ONLY = ("--data-nonlogged", "--checkpoint-seconds", "5", "--log-file-max", "64MB")
 """Measured: no acknowledged write lost by kill -9, back in 0.6 to 3.3 s. Without these the recovery time grows with
 everything written since the last clean stop."""
+
+
+_MEGABYTE = 1 << 20
+_LEAST_CACHE = 1024
+_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class EmbeddedError(Exception):
@@ -45,10 +51,25 @@ class Program:
         return [
             str(self.path),
             *("--config", str(folder.config), "--host", "127.0.0.1", "--port", str(port)),
-            *("--storage-path", str(folder.storage), *_COMMON),
+            *("--storage-path", str(folder.storage), "--cache-size", f"{cache_megabytes()}M", *_COMMON),
             *(() if self.slow else _FAST_ONLY),
             *(("--auth",) if auth else ()),
         ]
+
+
+def cache_megabytes(limit: Path = _GROUP_LIMIT) -> int:
+    """What the database may keep in memory, at most: half of what is beyond the first gigabyte, as MongoDB does, and
+    no less than a gigabyte. Measured: once the index entries, which come in no order, no longer fit (with one gigabyte
+    at 95,000 patients with a dose each), writes take seconds and then stand still for good (docs/operate.md).
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEGABYTE
+    except (AttributeError, OSError, ValueError):
+        return _LEAST_CACHE
+    with contextlib.suppress(OSError, ValueError):
+        # A container's own limit; "max" where there is none.
+        memory = min(memory, int(limit.read_text()) // _MEGABYTE)
+    return max(_LEAST_CACHE, (memory - 1024) // 2)
 
 
 def find() -> Program:

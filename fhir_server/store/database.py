@@ -59,6 +59,7 @@ class Database:
     _large: asyncio.Lock = field(default_factory=asyncio.Lock)
     _collections: dict[str, Collection] = field(default_factory=dict)
     _wire_version: int = 0
+    _is_embedded: bool | None = None
 
     def collection(self, name: str) -> Collection:
         """The collection of this name (made once: constructing one costs as much as a small query's encoding)."""
@@ -82,9 +83,25 @@ class Database:
 
         For such a predicate alone: with two fields, or an operator over them, the embedded engine looks at everything.
         """
+        predicate = await self.bounded(predicate)
         cursor = self.collection(name).find(predicate, keep, limit=limit, batch_size=limit, session=session)
         found: list[Document] = await cursor.to_list(None)
         return found
+
+    async def bounded(self, predicate: Match) -> Match:
+        """The predicate as this database reads one range of its index. On an array, MongoDB uses only one bound of a
+        range unless both must hold for the same element; told that, the embedded engine uses no index at all."""
+        for name, value in predicate.items():
+            is_range = isinstance(value, dict) and not value.keys() & {"$in", "$elemMatch"}
+            if is_range and name in ("tk", "rk") and not await self.is_embedded():
+                return {**predicate, name: {"$elemMatch": value}}
+        return predicate
+
+    async def is_embedded(self) -> bool:
+        """Whether this is the embedded engine, by its own word."""
+        if self._is_embedded is None:
+            self._is_embedded = "secantusVersion" in await self.client.admin.command("buildInfo")
+        return self._is_embedded
 
     async def has_bulk_write(self) -> bool:
         """Whether the database knows the command `bulkWrite`."""

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 from fhir_server.fhir.index import Entries
+from fhir_server.fhir.strings import folded_key
 from fhir_server.store.driver import Document
 from fhir_server.store.records import Stored
 
@@ -60,9 +61,11 @@ def _again(stored: Stored) -> Document:
 
 
 def indexed(entries: Entries) -> Document:
-    """The members of a current document that its index entries make up."""
+    """The members of a current document that its index entries make up: sort keys that differ from the first only where
+    they do, and the folded strings among the tokens, for the index that has `h` behind it (docs/decisions/0035)."""
     sort = {name: {"a": span["a"]} if span["a"] == span["z"] else span for name, span in entries.so.items()}
-    return {**entries.document(), "so": sort}
+    keys = list(dict.fromkeys([*entries.tk, *map(folded_key, entries.st)]))
+    return {**entries.document(), "tk": keys, "so": sort}
 
 
 def superseded(document: Document) -> Document:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from fhir_server.fhir.condition import SEPARATOR, All, Condition, Ids, Keys, Prefix, Range, Updated
 from fhir_server.fhir.condition import Any as AnyOf
+from fhir_server.fhir.strings import folded_key
 from fhir_server.store.match import LAST, Match, Translation, starting, successor
 from fhir_server.store.records import SortKey
 
@@ -49,6 +50,8 @@ class Candidate:
     bounds: Match | None = None
     exact: Condition | None = None
     """The part of the condition that needs no second look: whatever is found so satisfies it."""
+    halves: "tuple[Candidate, Candidate] | None" = None
+    """Of the beginning of a string: what is exactly that, which can be walked in windows of `h`, and what is longer."""
 
 
 def conjuncts(condition: Condition) -> list[Condition]:
@@ -64,7 +67,9 @@ def is_plain(condition: Condition) -> bool:
     """Whether an index alone finds what satisfies the condition. Of a range on an array MongoDB finds a little more:
     where two elements together fit."""
     match conjuncts(condition):
-        case [Keys(field, _) | Prefix(field, _)]:
+        case [Keys(field, _)]:
+            return field not in ("lb", "hs", "st")
+        case [Prefix(field, _)]:
             return field not in ("lb", "hs")
         case [Ids()]:
             return True
@@ -93,14 +98,13 @@ def _candidate(part: Condition) -> Candidate | None:
             shape: Shape = "equality" if len(keys) == 1 else "list"
             return Candidate(shape, _asked(field, keys, KEYS_AT_ONCE), rank, sure, exact=part)
         case Keys("st", keys):
-            # No "equality": the index on strings has no `h` behind it to walk windows of.
-            long_enough = len(keys[0].partition(SEPARATOR)[2]) >= SHORT
-            firsts = _asked("st", keys, KEYS_AT_ONCE)
-            return Candidate("range", firsts, 2, long_enough) if len(keys) == 1 else Candidate("list", firsts, 4, False)
-        case Prefix(field, prefix) if field in ("st", "tk"):
-            bounds = starting(prefix)
-            text = prefix.partition(SEPARATOR)[2]
-            return Candidate("range", ({field: bounds},), 2, len(text) >= SHORT)
+            firsts = _asked("tk", [folded_key(key) for key in keys], KEYS_AT_ONCE)
+            few = Candidate("equality", firsts, 2, _is_long(keys[0]))
+            return few if len(keys) == 1 else Candidate("list", firsts, 4, False)
+        case Prefix("st", prefix):
+            return _beginning(part, prefix)
+        case Prefix("tk", prefix):
+            return Candidate("range", ({"tk": starting(prefix)},), 2, _is_long(prefix))
         case Range():
             return _range(part)
         case Updated():
@@ -108,6 +112,25 @@ def _candidate(part: Condition) -> Candidate | None:
         case AnyOf(inner) if len(inner) <= BRANCHES:
             return _union(inner)
     return None
+
+
+def _beginning(part: Prefix, prefix: str) -> Candidate:
+    """The strings that begin so. The index finds them among the tokens; `st` decides."""
+    sure = _is_long(prefix)
+    whole = Candidate("equality", ({"tk": prefix},), 2, sure, exact=part)
+    bounds, longer = starting(prefix), {"$gt": prefix, "$lt": successor(prefix)}
+    return Candidate(
+        "range",
+        ({"tk": bounds},),
+        2,
+        sure,
+        {"tk": {"$elemMatch": bounds}},
+        halves=(whole, Candidate("range", ({"tk": longer},), 2, sure, {"tk": {"$elemMatch": longer}})),
+    )
+
+
+def _is_long(key: str) -> bool:
+    return len(key.partition(SEPARATOR)[2]) >= SHORT
 
 
 def _promise(field: str, keys: Sequence[str]) -> tuple[int, bool]:

@@ -8,21 +8,21 @@ a new collection, copied and switched, under the next VERSION.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pymongo import IndexModel
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from fhir_server.store.database import Database
 
-VERSION = 1
+VERSION = 2
 """Of the index list below; stored in the database at its first boot."""
 
 Key = tuple[str, ...]
 
 CURRENT: tuple[Key, ...] = (
     ("tk", "h"),
-    ("st",),
     ("rk",),
     ("lu", "_id"),
     ("_id", "vid"),
@@ -31,7 +31,11 @@ CURRENT: tuple[Key, ...] = (
     ("org", "h"),
 )
 """Indexes of a type's current versions. No index spans two arrays: MongoDB refuses such documents, the embedded engine
-does not. `h` after an array key lets one selective key be walked in windows of `h`."""
+does not. `h` after an array key lets one selective key be walked in windows of `h`. Strings stand folded in `tk`."""
+
+DROPPED: dict[int, tuple[Key, ...]] = {1: (("st",),)}
+"""Indexes of current versions that an earlier VERSION had and the next no longer has: dropped when it is opened. What
+an index needs in its place, `reindex` puts into existing arrays (edition.py)."""
 
 HISTORY: tuple[Key, ...] = (("rid", "vid"),)
 SYSTEM: dict[str, tuple[Key, ...]] = {
@@ -78,12 +82,16 @@ def layout(types: Iterable[str]) -> dict[str, tuple[Key, ...]]:
 async def ensure(database: Database, types: Iterable[str]) -> None:
     """Make what is missing, each collection with all its indexes while it is empty.
 
-    SchemaError where the database was made by another version of the index list, or where a collection that already
-    holds documents lacks an index: that is for `reindex`, never for a start.
+    What an earlier version had too many is dropped. SchemaError where the database was made by a later version of the
+    index list, or where a collection that already holds documents lacks an index: that is for `reindex`, never for a
+    start.
     """
     wanted = layout(types)
     meta = database.collection("meta")
     recorded = await meta.find_one({"_id": "schema"})
+    while recorded is not None and recorded["version"] in DROPPED:
+        await _drop(database, recorded)
+        recorded = await meta.find_one({"_id": "schema"})
     if recorded is not None and recorded["version"] != VERSION:
         raise SchemaError(
             f"This database has index list {recorded['version']}, this version of the server expects {VERSION}. "
@@ -110,6 +118,23 @@ async def differences(database: Database, types: Iterable[str]) -> list[str]:
         if present != expected:
             found.append(f"{name}: missing {sorted(expected - present)}, unknown {sorted(present - expected)}")
     return found
+
+
+async def _drop(database: Database, recorded: Mapping[str, Any]) -> None:
+    """Take the database one version further; whoever is interrupted, or comes second, finds nothing left to drop."""
+    version = recorded["version"]
+    for name in recorded["collections"]:
+        if name in SYSTEM or history_of("") in name:
+            continue
+        collection = database.collection(name)
+        present = await database.driver.indexes(collection)
+        for index in present:
+            if tuple(index["key"]) in DROPPED[version]:
+                with contextlib.suppress(OperationFailure):
+                    await collection.drop_index(index["name"])
+    await database.collection("meta").update_one(
+        {"_id": "schema", "version": version}, {"$set": {"version": version + 1}}
+    )
 
 
 async def _make(database: Database, name: str, keys: tuple[Key, ...]) -> None:

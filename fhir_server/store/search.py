@@ -117,6 +117,10 @@ class Search:
                 if documents is not None:
                     return documents
             hits = await self.statistics.hits(kind, chosen)
+            if rows.order is NATURAL and chosen.halves is not None and hits > 4 * rows.wanted:
+                documents = await self._halves(rows, *chosen.halves)
+                if documents is not None:
+                    return documents
         if rows.order is NATURAL and (chosen is None or hits > SMALL or _is_walked(chosen, rows, hits)):
             if chosen is not None and chosen.shape == "equality":
                 return await ways.walk(self.database, rows, chosen, hits)
@@ -133,6 +137,14 @@ class Search:
         if hits > (ALLOWED if chosen is None else FOUND):
             raise too_costly(kind)
         return await ways.gather(self.database, rows, chosen, True, hits <= SMALL and is_plain(selection.where))
+
+    async def _halves(self, rows: Rows, whole: Candidate, longer: Candidate) -> list[Document] | None:
+        """A page of what begins with a string, where much is exactly that string and only little longer."""
+        kind = rows.selection.type
+        expected = await self.statistics.hits(kind, whole)
+        if not _is_walked(whole, rows, expected) or await self.statistics.hits(kind, longer) > ways.FEW:
+            return None
+        return await ways.halves(self.database, rows, whole, expected, longer)
 
     async def _choose(self, kind: str, where: Condition, size: int) -> Candidate | None:
         """The beginning with the fewest documents, as far as is known; None where no index narrows it down."""

@@ -151,6 +151,20 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
     return found
 
 
+async def halves(
+    database: Database, rows: Rows, whole: Candidate, expected: int, longer: Candidate
+) -> list[Document] | None:
+    """Windows of `h` of one whole string, and all that is longer; None where that is more than FEW documents.
+
+    An index finds the whole range of what begins with a string, wanted or not; of one string it finds a window.
+    """
+    found = await few(database, rows, longer)
+    if found is None:
+        return None
+    merged = {document["_id"]: document for document in [*found, *await walk(database, rows, whole, expected)]}
+    return NATURAL.sorted(merged.values())[: rows.wanted]
+
+
 async def _sifted(
     database: Database, rows: Rows, where: Condition, window: Match, after: tuple[str | int, ...] | None, wanted: int
 ) -> list[Document] | None:

@@ -46,7 +46,7 @@ RESOURCES: list[dict[str, Any]] = [
         {"code": {"coding": [{"code": "k"}]}, "valueCodeableConcept": {"coding": [{"code": "v"}]}}]},
 ]  # fmt: skip
 
-KNOWN = {(2, 2): "b690803c501690d0", (3, 2): "dc92eca3eeeeede1"}
+KNOWN = {(2, 2): "b690803c501690d0", (3, 2): "dc92eca3eeeeede1", (4, 2): "dc92eca3eeeeede1"}
 """What the entries of RESOURCES come to, by VERSION and ACCESS_VERSION."""
 
 

@@ -199,10 +199,19 @@ def test_the_flags_are_those_measured_to_be_safe(tmp_path: Path) -> None:
     command = daemon.find().command(daemon.Folder(tmp_path), 1, auth=False)
     assert command[0].endswith("secantusd-rs")
     assert " ".join(command[1:]).replace(str(tmp_path), "D") == (
-        "--config D/empty.toml --host 127.0.0.1 --port 1 --storage-path D/db --sync-on-commit "
-        "--oplog-max-entries 500000 --cache-size 1G --log-level WARNING "
+        "--config D/empty.toml --host 127.0.0.1 --port 1 --storage-path D/db "
+        f"--cache-size {daemon.cache_megabytes()}M --sync-on-commit --oplog-max-entries 500000 --log-level WARNING "
         "--data-nonlogged --checkpoint-seconds 5 --log-file-max 64MB"
     )
+
+
+def test_the_cache_is_half_of_the_memory_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4_194_304}.__getitem__)
+    limit = tmp_path / "memory.max"
+    assert daemon.cache_megabytes(limit) == (16_384 - 1024) // 2
+    for text, expected in (("max", 7680), (str(5 << 30), 2048), (str(1 << 30), 1024), ("", 7680)):
+        limit.write_text(text)
+        assert daemon.cache_megabytes(limit) == expected
 
 
 KILLED = """

@@ -59,10 +59,15 @@ def condition_of(random: Random, stored: dict[str, tuple[Entries, int]], depth: 
     if kind == 1:
         return Prefix("st", random.choice(STRINGS)[: random.randrange(8, 13)])
     if kind == 2:
-        prefix, text = random.choice(
-            [("family␟", "mith"), ("given␟", "[."), ("given␟", "la"), ("family␟", "s"), ("a␟", "1")]
+        return random.choice(
+            [
+                Contains("st", "family␟", "mith"),
+                Contains("st", "given␟", "[."),
+                Contains("st", "given␟", "la"),
+                Contains("st", "family␟", "s"),
+                Contains("tk", "a␟", "1"),
+            ]
         )
-        return Contains(random.choice(["st", "tk"]), prefix, text)
     if kind == 3:
         lo, hi = sorted(random.sample(INSTANTS, 2))
         return Range(random.choice(LABELS), random.choice(get_args(Test)), lo, hi, random.choice(get_args(Axis)))

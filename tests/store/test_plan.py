@@ -37,12 +37,13 @@ def first(condition: Condition) -> tuple[dict[str, Any], ...]:
     ("condition", "expected"),
     [
         (IDENTIFIER, ({"tk": "identifier␟s|1"},)),
-        (FAMILY, ({"st": {"$gte": "family␟smith", "$lt": "family␟smiti"}},)),
+        (FAMILY, ({"tk": {"$gte": "family␟smith", "$lt": "family␟smiti"}},)),
+        (Keys("st", ("family␟smith␟Smith",)), ({"tk": "family␟smith"},)),
         (Ids(("a",)), ({"_id": "a"},)),
         (Keys("pt", ("Patient/1",)), ({"pt": "Patient/1"},)),
         (Keys("org", ("Organization/1",)), ({"org": "Organization/1"},)),
         (Updated("ge", 5, 6), ({"lu": {"$gte": 5}},)),
-        (AnyOf((FAMILY, IDENTIFIER)), ({"st": starting("family␟smith")}, {"tk": "identifier␟s|1"})),
+        (AnyOf((FAMILY, IDENTIFIER)), ({"tk": starting("family␟smith")}, {"tk": "identifier␟s|1"})),
     ],
 )
 def test_a_selective_predicate_stands_alone_in_the_first_stage(condition: Condition, expected: object) -> None:
@@ -69,7 +70,7 @@ def test_what_no_index_answers_begins_nowhere(condition: Condition) -> None:
 def test_the_most_promising_comes_first() -> None:
     parts = (STATUS, Range("date", "ge", *DAY), FAMILY, Keys("org", ("Organization/1",)), IDENTIFIER, Ids(("a", "b")))
     fields = [next(iter(candidate.firsts[0])) for candidate in candidates(All(parts))]
-    assert fields == ["_id", "tk", "st", "tk", "rk", "org"]
+    assert fields == ["_id", "tk", "tk", "tk", "rk", "org"]
 
 
 def test_the_access_predicate_may_be_the_beginning() -> None:
@@ -88,6 +89,21 @@ def test_the_whole_condition_is_repeated_behind_the_first_stage() -> None:
     assert remainder(All((FAMILY, IDENTIFIER)), chosen) == [
         {"$match": {"$and": [{"st": {"$elemMatch": starting("family␟smith")}}, {"tk": "identifier␟s|1"}]}}
     ]
+
+
+def test_what_begins_with_a_string_is_that_string_or_longer() -> None:
+    [chosen] = candidates(FAMILY)
+    assert chosen.halves is not None
+    whole, longer = chosen.halves
+    assert whole.firsts == ({"tk": "family␟smith"},)
+    assert whole.exact == FAMILY
+    assert longer.firsts == ({"tk": {"$gt": "family␟smith", "$lt": "family␟smiti"}},)
+    for each in (chosen, longer):
+        [stage] = remainder(FAMILY, each)
+        assert stage["$match"]["$and"] == [
+            {"tk": {"$elemMatch": each.firsts[0]["tk"]}},
+            {"st": {"$elemMatch": starting("family␟smith")}},
+        ]
 
 
 @pytest.mark.parametrize("axis", ["exact", "day"])

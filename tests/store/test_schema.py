@@ -20,9 +20,9 @@ def test_no_index_spans_two_arrays() -> None:
 
 async def test_the_first_boot_makes_every_index(store: Store) -> None:
     assert await schema.differences(store.database, TYPES) == []
-    await store.database.collection("Patient").drop_index("st_1")
+    await store.database.collection("Patient").drop_index("rk_1")
     [difference] = await schema.differences(store.database, TYPES)
-    assert difference.startswith("Patient: missing [('st',)]")
+    assert difference.startswith("Patient: missing [('rk',)]")
     description = await store.describe()
     assert description["indexesOk"] is False
     assert description["collections"] == len(TYPES) * 2 + len(schema.SYSTEM)
@@ -50,9 +50,22 @@ async def test_a_second_open_makes_nothing(opened: Opener, monkeypatch: pytest.M
 
 async def test_another_versions_database_is_refused(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     await opened()
-    monkeypatch.setattr(schema, "VERSION", 2)
-    with pytest.raises(SchemaError, match="has index list 1, this version of the server expects 2"):
+    monkeypatch.setattr(schema, "VERSION", 3)
+    with pytest.raises(SchemaError, match="has index list 2, this version of the server expects 3"):
         await opened()
+
+
+async def test_an_earlier_versions_superfluous_indexes_are_dropped(opened: Opener) -> None:
+    store = await opened(types=["Patient", "Group"])
+    await store.commit(*ANYBODY, [create("a", patient())])
+    meta = store.database.collection("meta")
+    await store.database.collection("Group").create_index("st")
+    await meta.update_one({"_id": "schema"}, {"$set": {"version": 1}})
+    assert await schema.differences(store.database, ["Group"]) == ["Group: missing [], unknown [('st',)]"]
+    again = await opened(types=["Patient", "Group"])
+    assert await schema.differences(again.database, ["Patient", "Group"]) == []
+    assert (await again.read(*ANYBODY, "Patient", "a")).version == 1
+    assert (await meta.find_one({"_id": "schema"}))["version"] == schema.VERSION
 
 
 async def test_no_index_is_made_on_data(opened: Opener) -> None:

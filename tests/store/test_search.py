@@ -1,10 +1,14 @@
 """https://hl7.org/fhir/R4/search.html#Paging"""
 
+from typing import Any
+
 import pytest
 
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Condition, Contains, Keys, Not, Prefix
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store import search, ways
+from fhir_server.store.database import Database
+from fhir_server.store.documents import hash_of
 from fhir_server.store.records import Delete, Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, create, identifier, patient, update
@@ -83,6 +87,43 @@ async def test_pages_stay_whole_while_others_write(one: Store, monkeypatch: pyte
         selection = Selection("Patient", EVERYTHING, limit=4, after=page.next)
     assert len(found) == len(set(found))
     assert {f"p{n:02}" for n in range(COUNT)} <= set(found)
+
+
+async def test_a_frequent_name_is_read_in_windows(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 200 Smiths a page looks at about a page, and no Smithson and nobody of both names is lost or doubled."""
+    people = [create(f"s{n:03}", patient(n, "Smith", gender="male" if n % 2 else "female")) for n in range(200)]
+    people += [create(f"l{n:03}", patient(1000 + n, "Smithson", gender="male")) for n in range(12)]
+    both = [{"family": "Smith"}, {"family": "Smithers"}, {"family": "SMITH"}]
+    people += [create(f"b{n}", patient(2000 + n, name=both, gender="male")) for n in range(3)]
+    people += [create(f"o{n:03}", patient(3000 + n, "Smits", gender="male")) for n in range(100)]
+    await one.commit(*ANYBODY, people)
+    smiths = {write.id for write in people if write.id[0] in "slb"}
+    men = {id for id in smiths if id[0] in "lb" or int(id[1:]) % 2}
+    looked: list[int] = []
+    find = Database.find
+
+    async def counted(self: Database, name: str, *more: Any) -> Any:
+        found = await find(self, name, *more)
+        looked.append(len(found))
+        return found
+
+    monkeypatch.setattr(Database, "find", counted)
+    family, male = Prefix("st", "family␟smith"), Keys("tk", ("gender␟*|male",))
+    for where, expected in ((family, smiths), (All((family, male)), men)):
+        for limit in (5, 9):
+            selection = Selection("Patient", where, limit=limit)
+            assert set(found := await every_id(one, selection)) == expected
+            assert found == sorted(expected, key=lambda id: (hash_of(id), id))
+    looked.clear()
+    await one.search(*ANYBODY, Selection("Patient", family, limit=9))
+    assert sum(looked) < 60
+
+
+async def test_a_name_of_which_much_is_longer_is_found_whole(one: Store) -> None:
+    people = [create(f"p{n:03}", patient(n, f"Ann{'e' * (n % 3)}")) for n in range(300)]
+    await one.commit(*ANYBODY, people)
+    found = await every_id(one, Selection("Patient", Prefix("st", "family␟ann"), limit=10))
+    assert sorted(found) == [write.id for write in people]
 
 
 async def test_deleted_resources_are_not_found(store: Store) -> None:
