@@ -4,8 +4,8 @@ https://www.mongodb.com/docs/manual/reference/connection-string/
 
 A child process on 127.0.0.1 that speaks MongoDB's protocol. It is started with flags measured to lose no acknowledged
 write, asked for a password that only this folder's owner can read, proven to be our own child and no stranger on the
-same port, started again on the same port when it dies, and tied to this process: it ends when we do, also when we are
-killed (Linux; elsewhere a killed server leaves it running, and the next start says so).
+same port, started again on the same port when it dies or stands still (pulse.py), and tied to this process: it ends
+when we do, also when we are killed (Linux; elsewhere a killed server leaves it running, and the next start says so).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from fhir_server.store import tether
+from fhir_server.store import pulse, tether
 from fhir_server.store.daemon import EmbeddedError, Folder, Program, find, free_port
 from fhir_server.store.driver import Client, PyMongo
 
@@ -110,10 +110,11 @@ class EmbeddedDatabase:
         return self.uri
 
     async def watch(self) -> None:
-        """Start it again whenever it dies, until cancelled or stopped. EmbeddedError where it cannot start."""
+        """Start it again whenever it dies or stands still, until cancelled or stopped. EmbeddedError where it cannot
+        start."""
         quick = 0
         while self._process is not None:
-            status = await self._process.wait()
+            status = await pulse.end_of(self._process, self.uri)
             if self._stopping:
                 return
             quick = quick + 1 if time.monotonic() - self._started < QUICK else 0

@@ -13,7 +13,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
-from fhir_server.store import daemon, embedded
+from fhir_server.store import daemon, embedded, pulse
 from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
 
 
@@ -43,6 +43,22 @@ async def put(uri: str, value: str) -> None:
 async def values(uri: str) -> list[str]:
     async with AsyncMongoClient[dict[str, str]](uri, serverSelectionTimeoutMS=5_000) as client:
         return sorted([row["_id"] async for row in client.test.things.find({})])
+
+
+async def test_one_that_stands_still_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "BEAT", 0.2)
+    monkeypatch.setattr(pulse, "STILL", 1.0)
+    async with running(tmp_path) as database:
+        uri, first = database.uri, database.pid
+        assert first is not None
+        await put(uri, "one")
+        await asyncio.sleep(1.5)
+        assert (database.pid, database.restarts) == (first, 0)
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: database.pid not in (None, first))
+        assert database.restarts == 1
+        await put(uri, "two")
+        assert await values(uri) == ["one", "two"]
 
 
 def command_line(pid: int) -> str:
