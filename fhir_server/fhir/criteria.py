@@ -171,6 +171,9 @@ def _chain(
     if parameter.type != "reference":
         text = f"{parameter.name} is no reference, so nothing can follow it in {name}."
         raise refuse(400, "invalid", "invalid-chain", text, name)
+    if any(branch.type == "Resource" for branch in parameter.branches):
+        text = f"What {parameter.name} of {type} finds stands inside it: it cannot be searched by {name}."
+        raise refuse(400, "not-supported", "not-supported", text, name)
     if depth == 0:
         raise refuse(400, "too-costly", "invalid-chain", f"{name} follows more than {DEPTH} references.", name)
     if target and (target not in RESOURCE_TYPES or (parameter.targets and target not in parameter.targets)):

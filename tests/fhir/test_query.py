@@ -101,6 +101,13 @@ def test_chain_over_several_types_keeps_those_that_have_the_parameter() -> None:
     assert [inner.type for inner in chain.inner] == ["Device", "Group", "Location", "Patient"]
 
 
+@pytest.mark.parametrize("query", ["composition.title=x", "message:MessageHeader.event=x", "composition:x=1"])
+def test_what_stands_inside_a_document_is_not_silently_missed(query: str) -> None:
+    with pytest.raises(FhirError) as refused:
+        parse("Bundle", pairs(query))
+    assert refused.value.issues[0].expression == (query.partition("=")[0],)
+
+
 def test_reverse_chains() -> None:
     (has,) = parse("Patient", pairs("_has:Immunization:patient:_has:Provenance:target:agent=Practitioner/1")).links
     agent = Criteria("Provenance", Keys("tk", ("agent␟Practitioner/1",)))
