@@ -5,7 +5,6 @@ https://profiles.ihe.net/ITI/BALP/
 
 import hashlib
 import logging
-import secrets
 
 from starlette.responses import Response, StreamingResponse
 
@@ -39,10 +38,7 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
         exchange.caller, code, action, json.instant(moment), response.status_code,
         _target(exchange), _query(exchange, address), exchange.headers.get("x-request-id", "")[:200],
     )  # fmt: skip
-    events = []
-    for event, entries in audit.events(happened, sorted(patients), context.settings.base):
-        id = secrets.token_hex(16)
-        events.append((id, json.stamp(json.dump(event), id, 1, moment), entries))
+    events = list(audit.events(happened, sorted(patients), context.settings.base))
     await context.store.trail.append(events, moment)
     if exchange.caller.emergency:
         await _alert(exchange, moment)

@@ -180,10 +180,7 @@ async def _logged(context: Context, caller: Caller, patient: str, code: str) -> 
         return
     moment, action = context.clock(), _ACTIONS[code]
     happened = Interaction(caller, code, action, json.instant(moment), 201, query="POST /register")
-    events = []
-    for event, entries in audit.events(happened, [patient], context.settings.base):
-        id = secrets.token_hex(16)
-        events.append((id, json.stamp(json.dump(event), id, 1, moment), entries))
+    events = list(audit.events(happened, [patient], context.settings.base))
     await context.store.trail.append(events, moment)
 
 
