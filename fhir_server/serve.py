@@ -65,6 +65,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 def require_permitted(settings: Settings) -> None:
     """StartError unless these settings may be served: without authorization only on loopback, and under its address."""
     if not settings.dev:
+        if not settings.audited:
+            log.warning("access to personal data is not logged (audit=false): that is for measurements only")
         if settings.origin.startswith("http://") and not _is_loopback(_host(settings.origin)):
             log.warning("%s is not https: passwords and tokens can be read on their way", settings.origin)
         return

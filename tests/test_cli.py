@@ -53,6 +53,13 @@ def test_dev_is_permitted_under_an_address_of_this_machine(address: str) -> None
     require_permitted(Settings.model_validate({"dev": True, "base_url": address}))
 
 
+def test_a_start_without_access_log_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for audit, warned in ((False, True), (None, False), (True, False)):
+        caplog.clear()
+        require_permitted(Settings.model_validate({"audit": audit}))
+        assert ("not logged" in caplog.text) == warned
+
+
 def test_a_wrong_setting_is_named() -> None:
     ran = run("serve", "--dev", "--port", "99999")
     assert ran.returncode == 2

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from fhir_server.caller import Caller
-from fhir_server.fhir import index, json
+from fhir_server.fhir import dates, index, json
+from fhir_server.fhir.entries import Entries
 from fhir_server.store.built import labelled
 from fhir_server.store.kinds import Event, Kind, kind
 
@@ -35,6 +36,8 @@ _PATIENTS = re.compile(rb'[/"]Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/\d+)?"'
 _MENTIONED = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
 
 _BEGINNING = b'{"resourceType":"AuditEvent","id":"'
+_DAY = len("YYYY-MM-DD")
+_add_entity, _add_patient = index.adder("AuditEvent", "entity"), index.adder("AuditEvent", "patient")
 _OWN = ("entity", "patient", "date")
 """Search parameters by which every event is something of its own; by `agent` the events of one caller are."""
 
@@ -49,7 +52,7 @@ USER = {
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What happened: who asked for what, when (FHIR instant), and what came of it.
+    """What happened: who asked for what, when (microseconds since 1970), and what came of it.
 
     `code` is that of FHIR's interactions, `action` AuditEvent's C, R, U, D or E; `target` the resource named
     (`Immunization/1`), `query` the address and parameters of what was asked, `status` the answer's; `request` is the
@@ -59,7 +62,7 @@ class Interaction:
     caller: Caller
     code: str
     action: str
-    moment: str
+    moment: int
     status: int
     target: str = ""
     query: str = ""
@@ -93,6 +96,7 @@ class _Frame(NamedTuple):
     agents: list[str]
     so: dict[str, dict[str, str]]
     kind: Kind
+    edition: int
 
 
 def _event(happened: Interaction, base: str, patient: str, *, with_query: bool) -> Event:
@@ -103,14 +107,18 @@ def _event(happened: Interaction, base: str, patient: str, *, with_query: bool) 
         *(happened.caller, happened.code, happened.action, happened.status, base, bool(patient)),
         *(_is_told(happened.target), with_query and bool(happened.query), bool(happened.request)),
     )
-    named = [{"what": entity["what"]} for entity in entities if "what" in entity]
-    own = index.entries({"resourceType": "AuditEvent", "recorded": happened.moment, "entity": named})
-    own.tk += frame.agents
-    own.hs = []
-    own.so.update(frame.so)
-    id, when = secrets.token_hex(16), happened.moment.encode()
+    when = json.instant(happened.moment)
+    own = Entries(tk=frame.agents.copy(), so=frame.so.copy(), ix=frame.edition)
+    _add_moment(own, happened.moment, when)
+    for entity in entities:
+        if "what" in entity:
+            _add_entity(own, entity["what"], "")
+    if patient:
+        _add_patient(own, entities[0]["what"], "")
+    id = secrets.token_hex(16)
     told = b'","entity":' + json.dump(entities) + b"}" if entities else b'"}'
-    raw = b"".join((_BEGINNING, id.encode(), frame.meta, when, frame.body, when, told))
+    moment = when.encode()
+    raw = b"".join((_BEGINNING, id.encode(), frame.meta, moment, frame.body, moment, told))
     return Event(id, raw, own, frame.kind)
 
 
@@ -139,7 +147,7 @@ def _frame(
     event["agent"] = list(_agents(caller, base))
     event["source"] = {"observer": {"display": base}}
     meta = {"profile": [_PROFILE + ("Patient" if about_patient else "") + _PROFILES[action]]}
-    like = Interaction(caller, code, action, "", status, "Basic/x" * with_target, "x" * with_query, "x" * with_request)
+    like = Interaction(caller, code, action, 0, status, "Basic/x" * with_target, "x" * with_query, "x" * with_request)
     entities = list(_entities(like, "x" * about_patient, with_query))
     whole = index.entries({"resourceType": "AuditEvent", "meta": meta, **event, "entity": entities}, base)
     return _Frame(
@@ -148,7 +156,15 @@ def _frame(
         [key for key in whole.tk if labelled(key) == "agent"],
         {name: span for name, span in whole.so.items() if name not in _OWN},
         kind([key for key in whole.tk if labelled(key) not in (*_OWN, "agent")], whole.st, [*whole.hs, "date"]),
+        whole.ix,
     )
+
+
+def _add_moment(found: Entries, moment: int, text: str) -> None:
+    """The entries of `recorded`: the microsecond, and its day."""
+    begin, end, day = text[:-1], json.instant(moment + 1)[:-1], dates.parse(text[:_DAY])
+    found.days("date", begin, end, day.lo, day.hi)
+    found.sort("date", begin, end)
 
 
 def _is_told(target: str) -> bool:

@@ -83,7 +83,7 @@ async def test_an_interaction_is_logged(
 @pytest.mark.parametrize("patients", [[], ["ann"], ["ann", "ben"]])
 @pytest.mark.parametrize("caller", [NORTH, ANN, replace(NORTH, purpose="found unconscious", emergency="ben")])
 def test_entries_are_those_of_the_whole_event(caller: Caller, patients: list[str]) -> None:
-    moment = "2026-11-23T05:00:00.000Z"
+    moment = 1_795_410_000_000_001
     happened = Interaction(caller, "read", "R", moment, 200, "Immunization/1", "GET Immunization/1", "request")
     for event in audit.events(happened, patients, "http://own/fhir"):
         assert told(event) == told(Event(event.id, event.raw, index.entries(json.parse(event.raw), "http://own/fhir")))

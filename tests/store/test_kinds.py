@@ -47,7 +47,7 @@ def logged() -> Iterator[tuple[Event, int]]:
     for number, (caller, (code, action, status, target, patients)) in enumerate(product(CALLERS, HAPPENED)):
         moment = START + number * 1_000_000
         request = f"request-{number}" if number % 2 else ""
-        told = Interaction(caller, code, action, json.instant(moment), status, target, f"GET /{target}", request)
+        told = Interaction(caller, code, action, moment, status, target, f"GET /{target}", request)
         for event in audit.events(told, patients, BASE):
             yield event, moment
 
