@@ -12,19 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import httpx
 from rich.console import Console
-from rich.progress import Progress
 
-from benchmarks import cards, validation
-from benchmarks.load import Measured, Request, children, measure
-from benchmarks.population import dose, entry, patient
+from benchmarks import access, cards, validation
+from benchmarks.load import Measured, Request, Serving, measure, median
 from benchmarks.rows import ROWS
+from benchmarks.servers import fill, running
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 MARKS = ("<!-- table -->", "<!-- end of table -->")
@@ -46,14 +44,16 @@ async def main() -> None:
     lines.append(f"| a bare ASGI answer of 700 bytes | - | {cost} | - | {cost} | {bare.p50:.1f} | {bare.p99:.1f} |")
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder:
-            async with _server(Path(folder)) as (base, server, database):
-                await _fill(base, size)
+            async with running(Path(folder), "--dev") as serving:
+                await fill(serving.base, size, console)
                 for row in ROWS:
                     make = partial(_sized, row.make, size)
-                    median = await _median(base, make, options.requests, options.runs, server, database)
+                    median = await _median(serving, make, options.requests, options.runs)
                     lines.append(_line(row.name, size, median))
                     console.print(lines[-1], markup=False)
-    table = "\n".join([*lines, "", cards.table(), "", validation.table()])
+    logged = await access.table(options.requests, options.runs, console)
+    console.print(logged, markup=False)
+    table = "\n".join([*lines, "", logged, "", cards.table(), "", validation.table()])
     print(table)
     if not options.dry:
         _write(table, options.requests, options.runs)
@@ -64,15 +64,12 @@ def _line(name: str, size: int, m: Measured) -> str:
     return f"| {name} | {size:,} | {m.server:.2f} | {m.database:.2f} | **{together:.2f}** | {m.p50:.1f} | {m.p99:.1f} |"
 
 
-async def _median(
-    base: str, make: Callable[[int], Request], requests: int, runs: int, server: list[int], database: list[int]
-) -> Measured:
-    await measure(base, partial(_from, make, 1_000_000), max(requests // 10, 32), server, database)
+async def _median(serving: Serving, make: Callable[[int], Request], requests: int, runs: int) -> Measured:
+    await measure(serving, partial(_from, make, 1_000_000), max(requests // 10, 32))
     measured = []
     for run in range(runs):
-        later = partial(_from, make, run * requests)
-        measured.append(await measure(base, later, requests, server, database))
-    return sorted(measured, key=lambda found: found.server + found.database)[len(measured) // 2]
+        measured.append(await measure(serving, partial(_from, make, run * requests), requests))
+    return median(measured)
 
 
 def _sized(make: Callable[[int, int], Request], size: int, number: int) -> Request:
@@ -81,40 +78,6 @@ def _sized(make: Callable[[int, int], Request], size: int, number: int) -> Reque
 
 def _from(make: Callable[[int], Request], first: int, number: int) -> Request:
     return make(first + number)
-
-
-async def _fill(base: str, size: int) -> None:
-    async with httpx.AsyncClient(base_url=base + "/", timeout=120) as client:
-        with Progress(console=console) as progress:
-            task = progress.add_task(f"{size:,} patients", total=size)
-            headers = {"content-type": "application/fhir+json", "prefer": "return=minimal"}
-            for first in range(0, size, 500):
-                numbers = range(first, min(first + 500, size))
-                people = [entry(patient(number), "PUT", f"Patient/bench-{number}") for number in numbers]
-                doses = [entry(dose(number), "PUT", f"Immunization/bench-{number}") for number in numbers]
-                bundle = b'{"resourceType":"Bundle","type":"transaction","entry":[' + b",".join(people + doses) + b"]}"
-                answer = await client.post("", content=bundle, headers=headers)
-                answer.raise_for_status()
-                progress.advance(task, len(numbers))
-
-
-@asynccontextmanager
-async def _server(folder: Path) -> AsyncIterator[tuple[str, list[int], list[int]]]:
-    """A server on an empty database: its base, the pids of its workers, the pids of its database."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "fhir_server", "serve", "--dev", "--port", "0", "--data", str(folder)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        line = await asyncio.wait_for(process.stdout.readline(), 90)
-        below = children(process.pid)
-        workers = [pid for pid, words in below.items() if words.startswith("fhir-worker ")]
-        yield line.decode().split()[1], workers, [pid for pid, words in below.items() if "--storage-path" in words]
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def _bare(requests: int, runs: int) -> Measured:
@@ -132,7 +95,8 @@ async def _bare(requests: int, runs: int) -> Measured:
                     break
                 except httpx.ConnectError:
                     await asyncio.sleep(0.1)
-        return await _median(base, lambda number: Request("GET", "x"), requests, runs, [process.pid], [])
+        serving = Serving(base, (process.pid,), ())
+        return await _median(serving, lambda number: Request("GET", "x"), requests, runs)
     finally:
         process.terminate()
         await process.wait()

@@ -4,8 +4,8 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -35,18 +35,29 @@ class Measured:
     per_second: float
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that is measured: its FHIR base, the pids of its workers and of its database, and the headers that every
+    request to it brings."""
+
+    base: str
+    server: tuple[int, ...]
+    database: tuple[int, ...]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 async def measure(
-    base: str, make: Callable[[int], Request], count: int, server: Iterable[int], database: Iterable[int]
+    serving: Serving, make: Callable[[int], Request], count: int, connections: int = CONNECTIONS
 ) -> Measured:
-    """Send `make(0..count-1)` over 16 connections. RuntimeError at the first answer that is not the expected one."""
-    server, database = tuple(server), tuple(database)
+    """Send `make(0..count-1)` over so many connections. RuntimeError at the first answer that is not the expected
+    one."""
     latencies: list[float] = []
     numbers = iter(range(count))
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
 
     async def connection() -> None:
-        async with httpx.AsyncClient(base_url=base + "/", limits=limits, timeout=60) as client:
-            headers = {"content-type": "application/fhir+json"}
+        async with httpx.AsyncClient(base_url=serving.base + "/", limits=limits, timeout=60) as client:
+            headers = {"content-type": "application/fhir+json", **serving.headers}
             for number in numbers:
                 request = make(number)
                 begun = time.perf_counter()
@@ -55,13 +66,13 @@ async def measure(
                 if answer.status_code != request.expected:
                     raise RuntimeError(f"{request.method} {request.url}: {answer.status_code} {answer.text[:300]}")
 
-    before = cpu(server), cpu(database)
+    before = cpu(serving.server), cpu(serving.database)
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for _ in range(CONNECTIONS):
+        for _ in range(connections):
             group.create_task(connection())
     wall = time.perf_counter() - begun
-    after = cpu(server), cpu(database)
+    after = cpu(serving.server), cpu(serving.database)
     return Measured(
         1_000 * (after[0] - before[0]) / count,
         1_000 * (after[1] - before[1]) / count,
@@ -69,6 +80,11 @@ async def measure(
         statistics.quantiles(latencies, n=100)[98],
         count / wall,
     )
+
+
+def median(measured: Sequence[Measured]) -> Measured:
+    """The run in the middle, by what it cost."""
+    return sorted(measured, key=lambda found: found.server + found.database)[len(measured) // 2]
 
 
 def cpu(processes: Iterable[int]) -> float:

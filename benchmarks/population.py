@@ -26,10 +26,11 @@ FAMILIES = [beginning + ending for beginning in _BEGINNINGS for ending in _ENDIN
 GIVEN = ("Ana", "Ben", "Chloe", "David", "Elena", "Femi", "Grace", "Hugo", "Ines", "José", "Kim", "Luis", "Maya")
 
 
-def patient(number: int, seed: int = 7) -> bytes:
-    """The patient with this number, compact JSON."""
+def patient(number: int, seed: int = 7, organization: str = "") -> bytes:
+    """The patient with this number, compact JSON; managed by the Organization with this id, if one is named."""
     chance = random.Random(seed * 1_000_003 + number)  # noqa: S311 - invented people, not secrets
     family, given = chance.choice(FAMILIES), chance.choice(GIVEN)
+    managed = {"managingOrganization": {"reference": f"Organization/{organization}"}} if organization else {}
     born = f"{chance.randint(1930, 2015)}-{chance.randint(1, 12):02d}-{chance.randint(1, 28):02d}"
     return json.dump(
         {
@@ -54,6 +55,7 @@ def patient(number: int, seed: int = 7) -> bytes:
                     "country": "US",
                 }
             ],
+            **managed,
         }
     )
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, Condition
-from fhir_server.fhir.outcome import FhirError, Issue, refuse
+from fhir_server.fhir.outcome import FhirError, Issue
 
 Verb = Literal["c", "r", "u", "d", "s", "n"]
 """Create, read, update, delete, search: what SMART's scopes distinguish; and n, to learn only the number, for which the
 scope to search is needed."""
 
-_SAID: dict[Verb, str] = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search", "n": "search"}
+_SAID: dict[str, str] = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search", "n": "search"}
 
 Predicate = Callable[[str], Condition]
 """Resource type -> the condition a resource of that type must satisfy to exist for this caller."""
@@ -83,6 +83,8 @@ class Access:
     """Takes note of what the request at hand touches."""
     places: frozenset[str] = frozenset()
     """Types of which an update may create resources under ids of the client's."""
+    level: str = "user"
+    """Of the scopes that would be needed for more: patient, user or system."""
 
     def __call__(self, resource_type: str) -> Condition:
         """What exists, for what this predicate stands for."""
@@ -108,7 +110,7 @@ def permitted(predicate: Predicate, verb: Verb, resource_type: str) -> Predicate
     if not isinstance(predicate, Access):
         return predicate
     if predicate.rules(verb, resource_type) is None:
-        raise unscoped(verb, resource_type)
+        raise unscoped(predicate, (resource_type, verb))
     return replace(predicate, verb=verb)
 
 
@@ -129,10 +131,15 @@ def placing(predicate: Predicate, resource_type: str) -> None:
     permitted(predicate, "c" if places else "u", resource_type)
 
 
-def unscoped(verb: Verb, resource_type: str) -> FhirError:
-    """403: the token's scopes do not reach so far."""
+def unscoped(predicate: Predicate, *lacking: tuple[str, str]) -> FhirError:
+    """403: the token's scopes do not reach so far. What is lacking are types and verbs (`("Patient", "rs")`); RFC 6750
+    has a client told so in a challenge that names the scopes to ask for."""
+    level = predicate.level if isinstance(predicate, Access) else "user"
+    wanted = " ".join(f"{level}/{each}.{verbs.replace('n', 's')}" for each, verbs in lacking)
+    resource_type, verb = lacking[0][0], lacking[0][1][0]
     text = f"The access token has no scope to {_SAID[verb]} {resource_type} resources (`{resource_type}.{verb}`)."
-    return refuse(403, "forbidden", "insufficient-scope", text)
+    challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'}
+    return FhirError(403, (Issue("forbidden", "insufficient-scope", text),), challenge)
 
 
 DEVELOPER = Caller("dev", frozenset({"administrator"}))

@@ -63,15 +63,20 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 def require_permitted(settings: Settings) -> None:
-    """StartError unless these settings may be served: without authorization only on loopback."""
+    """StartError unless these settings may be served: without authorization only on loopback, and under its address."""
     if not settings.dev:
+        if not settings.audited:
+            log.warning("access to personal data is not logged (audit=false): that is for measurements only")
         if settings.origin.startswith("http://") and not _is_loopback(_host(settings.origin)):
             log.warning("%s is not https: passwords and tokens can be read on their way", settings.origin)
         return
     if not _is_loopback(settings.host):
         raise StartError(f"--dev serves without authorization and therefore only on loopback, not on {settings.host}.")
     if settings.base_url and not _is_loopback(_host(settings.base_url)):
-        log.warning("--dev with the public address %s: links name it, but only this machine can connect", settings.base)
+        raise StartError(
+            f"--dev serves without authorization and therefore not under {settings.base}, another machine's address. "
+            "Leave out --dev, or leave out --base-url (FHIR_SERVER_BASE_URL), or name this machine in it: localhost."
+        )
 
 
 def _host(url: str) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.serve import require_permitted
+from fhir_server.settings import Settings
 from smart_health_cards import SigningKey
 from tests.conftest import Server
 from tests.processes import below, living
@@ -32,6 +34,30 @@ def test_dev_is_refused_beyond_loopback(tmp_path: Path) -> None:
     ran = run("serve", "--dev", "--host", "0.0.0.0", "--data", str(tmp_path), "--port", "0")
     assert ran.returncode == 1
     assert "only on loopback" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["https://vaccines.example/fhir", "http://192.168.1.4:8000/fhir", "http://[::2]/fhir"]
+)
+def test_dev_is_refused_under_an_address_that_others_use(tmp_path: Path, address: str) -> None:
+    ran = run("serve", "--dev", "--data", str(tmp_path), "--port", "0", FHIR_SERVER_BASE_URL=address)
+    assert ran.returncode == 1
+    told = " ".join(ran.stderr.split())
+    assert f"not under {address}" in told
+    assert "Leave out --dev, or leave out --base-url" in told
+    assert not list(tmp_path.iterdir()), "nothing was begun"
+
+
+@pytest.mark.parametrize("address", ["http://localhost:8000/fhir", "http://127.0.0.2/fhir", "https://[::1]/fhir", ""])
+def test_dev_is_permitted_under_an_address_of_this_machine(address: str) -> None:
+    require_permitted(Settings.model_validate({"dev": True, "base_url": address}))
+
+
+def test_a_start_without_access_log_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for audit, warned in ((False, True), (None, False), (True, False)):
+        caplog.clear()
+        require_permitted(Settings.model_validate({"audit": audit}))
+        assert ("not logged" in caplog.text) == warned
 
 
 def test_a_wrong_setting_is_named() -> None:

@@ -44,6 +44,7 @@ def _compiled(caller: Caller, least: int) -> Access:
         patients=named,
         least=least if visibility.is_statistician(caller) else 0,
         places=rules.places() if steward else frozenset(),
+        level=rules.level,
     )
 
 
@@ -61,6 +62,12 @@ class _Rules:
         except KeyError:
             made = self._made[verb, resource_type] = self._make(verb, resource_type)
             return made
+
+    @property
+    def level(self) -> str:
+        """The level of the caller's scopes; of an app that has several, the one that its launch was for."""
+        levels = {scope.level for scope in self._scopes} or {"user"}
+        return "patient" if self._caller.patient and "patient" in levels else max(levels)
 
     def places(self) -> frozenset[str]:
         """The types of which a system may create resources under ids of its own."""
@@ -94,10 +101,13 @@ def require(caller: Caller, predicate: Predicate, needs: tuple[tuple[str, str], 
         return
     if roles and not roles & caller.roles:
         raise beyond_role()
-    for resource_type, verbs in needs:
-        for verb in _SCOPED:
-            if verb in verbs and predicate.rules(verb, resource_type) is None:
-                raise unscoped(verb, resource_type)
+    lacking = [(each, _lacking(predicate, each, verbs)) for each, verbs in needs]
+    if any(verbs for _, verbs in lacking):
+        raise unscoped(predicate, *((each, verbs) for each, verbs in lacking if verbs))
+
+
+def _lacking(access: Access, resource_type: str, verbs: str) -> str:
+    return "".join(verb for verb in _SCOPED if verb in verbs and access.rules(verb, resource_type) is None)
 
 
 def beyond_role() -> FhirError:

@@ -9,7 +9,7 @@ process that knows the token. Its end is looked at every time.
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -101,11 +101,12 @@ class Tokens:
         return replace(grant.caller, scopes=access.scopes), access.until
 
     def refusal(self, code: str, detail: str, text: str, error: str = "") -> FhirError:
-        """401 with what RFC 6750 tells a client; no `error` where it brought no token."""
+        """401 (400 for `invalid_request`) with what RFC 6750 tells a client; no `error` where it brought no token."""
         challenge = f'Bearer realm="{self.base}"'
         if error:
             challenge += f', error="{error}", error_description="{text}"'
-        return FhirError(401, (Issue(code, detail, text),), {"WWW-Authenticate": challenge})
+        status = 400 if error == "invalid_request" else 401
+        return FhirError(status, (Issue(code, detail, text),), {"WWW-Authenticate": challenge})
 
 
 class Authorizing(Protocol):
@@ -116,12 +117,16 @@ class Authorizing(Protocol):
         """The process's access tokens."""
 
 
-async def caller_of(context: Authorizing, authorization: str | None) -> Caller:
-    """Who brings this Authorization header.
+async def caller_of(context: Authorizing, authorization: Sequence[str]) -> Caller:
+    """Who brings these Authorization headers.
 
-    FhirError 401 with WWW-Authenticate (codes `login`, `expired`) without a token that is valid now; 503.
+    FhirError 401 with WWW-Authenticate (codes `login`, `expired`) without a token that is valid now; 400 for more than
+    one header, of which a proxy may have looked at the other; 503.
     """
-    scheme, _, token = (authorization or "").partition(" ")
+    if len(authorization) > 1:
+        text = "The Authorization header may be given once."
+        raise context.tokens.refusal("invalid", "repeated-header", text, "invalid_request")
+    scheme, _, token = (authorization[0] if authorization else "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         text = "This address needs an access token: `Authorization: Bearer ...`."
         raise context.tokens.refusal("login", "no-token", text)

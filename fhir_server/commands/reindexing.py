@@ -52,6 +52,8 @@ def reindex(
 ) -> None:
     """After an upgrade, index what was stored before by the new search parameters; goes on where it was stopped.
 
+    Learns, too, which organizations registered, treated or have on a roster whom, where that was not known.
+
     A server that runs on the same folder does this by itself. With MONGODB_URI it works beside running servers.
     """
     settings = settings_of(data=data, base_url=base_url)

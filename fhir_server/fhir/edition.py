@@ -21,13 +21,17 @@ same table give other entries: all of them are then made again (a test compares 
 ACCESS_VERSION = 2
 """Of the code that finds out whose compartment a resource is in, and which organizations and labels it has."""
 
+RELATIONS_VERSION = 1
+"""Of what is learnt of stored resources about who has a relationship with whom (store/learning.py)."""
+
 _NOT_INDEXED = ("_id", "_lastUpdated")
 
 
 @cache
 def digests(type: str) -> Mapping[str, str]:
     """The digest of each label's rule: search parameters by the name their values are indexed under, and `:pt`, `:org`
-    and `:lb`, which access is decided by. KeyError where there is no such type."""
+    and `:lb`, which access is decided by; of Patients `:sees` besides, that all relationships with them are known.
+    KeyError where there is no such type."""
     found: dict[str, str] = {}
     labels: dict[str, str] = {}
     table = rows(type)
@@ -41,6 +45,8 @@ def digests(type: str) -> Mapping[str, str]:
     in_patient = compartments()["Patient"].get(type, ())
     found[":pt"] = _digest(ACCESS_VERSION, [[name, table[name]] for name in in_patient if name in table])
     found[":org"] = found[":lb"] = _digest(ACCESS_VERSION)
+    if type == "Patient":
+        found[":sees"] = _digest(RELATIONS_VERSION)
     return MappingProxyType(found)
 
 

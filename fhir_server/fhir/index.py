@@ -100,6 +100,16 @@ def entries(resource: dict[str, Any], base: str = "", id: str = "") -> Entries:
     return found
 
 
+def adder(type_name: str, parameter: str) -> Add:
+    """What gives entries those of one value of this parameter, whose values are all of one type: `add(entries, value,
+    base)`. KeyError where the type has no such parameter."""
+    found = parameters(type_name)[parameter]
+    add = _adder(found, found.branches[0], parameter in compartments()["Patient"].get(type_name, ()))
+    if add is None:
+        raise KeyError(parameter)
+    return add
+
+
 def referred(resource: dict[str, Any], parameter: str, base: str = "") -> list[references.Local]:
     """The resources of this server that a resource names by a reference parameter, in order, for includes.
 

@@ -67,13 +67,13 @@ class Exchange:
         return raw + b"?" + self._query
 
     async def identify(self) -> None:
-        """Settle `caller` and `predicate` by the access token. FhirError 401 without a valid one; 400, 403 for breaking
-        the glass in vain."""
+        """Settle `caller` and `predicate` by the access token. FhirError 401 without a valid one, 400 for several; 400,
+        403 for breaking the glass in vain."""
         settings = self.context.settings
         if settings.dev:
             self.caller, self.predicate = DEVELOPER, allow_all
             return
-        caller = await caller_of(self.context, self.headers.get("authorization"))
+        caller = await caller_of(self.context, self.headers.getlist("authorization"))
         given = self.headers.get(emergency.HEADER)
         self.caller = caller if given is None else emergency.breaking(caller, given, self.method)
         access = policy.access(self.caller, self.context.clock(), settings.small_cell)

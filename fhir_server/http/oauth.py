@@ -37,7 +37,7 @@ def oauth_routes(context: Callable[[], Context]) -> list[BaseRoute]:
             try:
                 return await _answered(context(), request, decide)
             except FhirError as error:
-                return refusal(error)
+                return _refusal(error)
 
         return handle
 
@@ -49,7 +49,7 @@ def oauth_routes(context: Callable[[], Context]) -> list[BaseRoute]:
         try:
             return JSONResponse(await _launched(context(), request), 201, _NO_STORE)
         except FhirError as error:
-            return refusal(error)
+            return _refusal(error)
 
     return [
         Route("/oauth/token", endpoint(server.token), methods=["POST"]),
@@ -80,13 +80,17 @@ def _response(answer: Answer) -> Response:
     return JSONResponse(answer.body, answer.status, {**_NO_STORE, **answer.headers})
 
 
+def _refusal(error: FhirError) -> Response:
+    return refusal(FhirError(error.status, error.issues, {**_NO_STORE, **error.headers}))
+
+
 def _invalid(description: str) -> Answer:
     return Answer(400, {"error": "invalid_request", "error_description": description})
 
 
 async def _launched(context: Context, request: Request) -> dict[str, Any]:
     """`{"launch", "url"}` for `{"client", "patient", "encounter", "user", "intent", "need_patient_banner"}`."""
-    caller = await caller_of(context, request.headers.get("authorization"))
+    caller = await caller_of(context, request.headers.getlist("authorization"))
     if not caller.roles & _LAUNCHERS:
         raise refuse(403, "forbidden", "beyond-role", "Only systems of health care and providers launch apps.")
     given = json.parse(await body(exchange_of(context, request)))

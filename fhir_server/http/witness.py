@@ -5,7 +5,6 @@ https://profiles.ihe.net/ITI/BALP/
 
 import hashlib
 import logging
-import secrets
 
 from starlette.responses import Response, StreamingResponse
 
@@ -36,13 +35,10 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
     moment = context.clock()
     code, action = _happened(exchange, address, response.status_code)
     happened = Interaction(
-        exchange.caller, code, action, json.instant(moment), response.status_code,
+        exchange.caller, code, action, moment, response.status_code,
         _target(exchange), _query(exchange, address), exchange.headers.get("x-request-id", "")[:200],
     )  # fmt: skip
-    events = []
-    for event, entries in audit.events(happened, sorted(patients), context.settings.base):
-        id = secrets.token_hex(16)
-        events.append((id, json.stamp(json.dump(event), id, 1, moment), entries))
+    events = list(audit.events(happened, sorted(patients), context.settings.base))
     await context.store.trail.append(events, moment)
     if exchange.caller.emergency:
         await _alert(exchange, moment)
@@ -57,10 +53,8 @@ def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
     found |= exchange.trace.patients
     for request in exchange.trace.requests:
         found |= audit.patients_named(request)
-    for name in ("patient", "subject", "_id"):
-        if name == "_id" and exchange.path.get("type") != "Patient":
-            continue
-        found |= {value for key, value in exchange.asked if key == name and value.isascii() and "/" not in value}
+    names = ("patient", "subject", "_id") if exchange.path.get("type") == "Patient" else ("patient", "subject")
+    found |= {value for key, value in exchange.asked if key in names and value.isascii() and "/" not in value}
     return {each for each in found if 0 < len(each) <= 64}
 
 

@@ -36,7 +36,7 @@ async def system_search(
     settings = context.settings
     plain = [pair for pair in plain if pair[0] != paging.PARAMETER]
     if not types:
-        raise unscoped("s", "any")
+        raise unscoped(predicate, ("*", "s"))
     requests = _requests(context, types, plain, lenient)
     first = requests[types[0]]
     if first.sort and len(types) > SORTED:

@@ -179,11 +179,8 @@ async def _logged(context: Context, caller: Caller, patient: str, code: str) -> 
     if not context.settings.audited:
         return
     moment, action = context.clock(), _ACTIONS[code]
-    happened = Interaction(caller, code, action, json.instant(moment), 201, query="POST /register")
-    events = []
-    for event, entries in audit.events(happened, [patient], context.settings.base):
-        id = secrets.token_hex(16)
-        events.append((id, json.stamp(json.dump(event), id, 1, moment), entries))
+    happened = Interaction(caller, code, action, moment, 201, query="POST /register")
+    events = list(audit.events(happened, [patient], context.settings.base))
     await context.store.trail.append(events, moment)
 
 

@@ -40,9 +40,9 @@ def labels(condition: Condition) -> set[str]:
         case Keys("hs", names):
             return set(names)
         case Keys(_, keys):
-            return {_label(key) for key in keys}
+            return {labelled(key) for key in keys}
         case Prefix(_, prefix) | Contains(_, prefix, _):
-            return {_label(prefix)}
+            return {labelled(prefix)}
         case Range(label):
             return {label.partition(SEPARATOR)[0]}
         case Not(inner):
@@ -52,8 +52,8 @@ def labels(condition: Condition) -> set[str]:
     return set()
 
 
-def _label(key: str) -> str:
-    """`family` for `family␟smith` and `family:exact␟Smith`."""
+def labelled(key: str) -> str:
+    """The parameter that made a key: `family` for `family␟smith` and `family:exact␟Smith`."""
     return key.partition(SEPARATOR)[0].partition(":")[0]
 
 

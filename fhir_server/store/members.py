@@ -67,8 +67,10 @@ class Members:
             superfluous = prepared.obsolete if outcome.changed else prepared.fresh
             if number in superfluous:
                 await self.generations.drop([superfluous[number]])
-            if outcome.changed and number in prepared.fresh:
-                await self._enrol(writes[number])
+            write = writes[number]
+            if outcome.changed and number in prepared.fresh and not isinstance(write, Delete):
+                members = group.as_members(group.take_apart(write.body).members)
+                await self._enrol(write.id, write.entries.org, members)
         return committed
 
     async def add(
@@ -154,15 +156,13 @@ class Members:
         rules = access.rules
         return replace(access, rules=lambda verb, each: resolved[verb] if each == "Group" else rules(verb, each))
 
-    async def _enrol(self, write: Write) -> None:
-        """The relationships that a roster shows whose members are out of line."""
-        if isinstance(write, Delete):
-            return
-        listed = self._patients(group.as_members(group.take_apart(write.body).members))
-        for key in write.entries.org:
-            if key.startswith("Organization/"):
+    async def _enrol(self, id: str, owners: Iterable[str], members: Iterable[Member]) -> None:
+        """The relationships that a roster shows with members out of line; `owners` are keys of its `org`."""
+        listed = self._patients(members)
+        for key in owners:
+            if key.startswith("Organization/") and listed:
                 organization = key.removeprefix("Organization/")
-                await relations.relate(self.database, organization, listed, "roster", f"Group/{write.id}")
+                await relations.relate(self.database, organization, listed, "roster", f"Group/{id}")
 
     async def _require_known(self, predicate: Predicate, members: Sequence[Member]) -> None:
         """FhirError 403 where a roster names patients with whom its writer has nothing to do."""
@@ -224,6 +224,7 @@ class Members:
             if not new and not changed:
                 continue
             after = {**header, "next": header["next"] + len(new), "count": header["count"] + len(new)}
+            await self._require_known(predicate, new)
             also = self.generations.append(
                 held.id,
                 header,
@@ -235,6 +236,7 @@ class Members:
             found = entries(json.parse(body.with_members(())), self.base, held.id)
             write = _pointing(Update("Group", held.id, held.raw or b"{}", found, held.version), body, after)
             [committed] = await self.commit.run(predicate, [write], {0: also})
+            await self._enrol(held.id, found.org, new)
             held, header = committed.stored or held, after
         return held
 

@@ -23,6 +23,7 @@ from fhir_server.store.documents import HASHES, indexed
 from fhir_server.store.driver import Document
 from fhir_server.store.generations import COLLECTION as MEMBERS
 from fhir_server.store.generations import ROWS_AT_ONCE, Generations
+from fhir_server.store.learning import OPENING, Learning
 from fhir_server.store.match import Match
 
 AT_ONCE = 100
@@ -52,16 +53,49 @@ class Reindex:
     base: str
     rest: float = 0.0
     failed: list[str] = field(default_factory=list)
+    walked: dict[str, int] = field(default_factory=dict)
+    """The revision under which all of a type was indexed."""
 
     async def run(self) -> AsyncIterator[Step]:
-        """Rebuild every type that lacks something. FhirError 503 where the database stays away."""
+        """Rebuild every type that lacks something, then learn the relationships that all of them show, where that was
+        not done. FhirError 503 where the database stays away."""
         sizes = {each: await self._size(each) for each in sorted(self.built.missing)}
+        unlearnt = ":sees" in self.built.missing.get("Patient", ())
         total, done = sum(sizes.values()), 0
         for resource_type, size in sizes.items():
             async for share in self._rebuild(resource_type, size):
                 yield Step(resource_type, done + int(share * size), total)
             done += size
             yield Step(resource_type, done, total)
+            if resource_type != "Patient" or not unlearnt:
+                await self._finish(resource_type)
+        if unlearnt and "Patient" in self.walked:
+            async for share in self._learn(self.walked["Patient"]):
+                yield Step(OPENING, int(share * total), total)
+            await self._finish("Patient")
+
+    async def _finish(self, resource_type: str) -> None:
+        if resource_type in self.walked:
+            await self.built.finish(resource_type, self.walked[resource_type])
+        await self.built.compare([resource_type])
+
+    async def _learn(self, rev: int) -> AsyncIterator[float]:
+        """Yields the share of the relationships that are learnt; begins again where the database was away."""
+        attempt, clock = 0, asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            try:
+                async for share in Learning(self.database, self.base).run(rev):
+                    attempt = 0
+                    yield share
+                    await asyncio.sleep(self.rest * (clock() - started))
+                    started = clock()
+                return
+            except FhirError as error:
+                attempt += 1
+                if error.status != 503 or attempt == MOST_TRIES:
+                    raise
+            await asyncio.sleep(min(0.05 * 2**attempt, 5.0))
 
     async def _rebuild(self, resource_type: str, size: int) -> AsyncIterator[float]:
         """Yields the share of the type that is done."""
@@ -84,8 +118,7 @@ class Reindex:
             # Once more, to see that nobody left any behind: then nothing has to be made.
             low, width = 0, width * 10
         if not any(each.startswith(f"{resource_type}/") for each in self.failed):
-            await self.built.finish(resource_type, record["rev"])
-        await self.built.compare([resource_type])
+            self.walked[resource_type] = record["rev"]
 
     async def _patiently(self, resource_type: str, low: int, high: int) -> int:
         for attempt in range(MOST_TRIES):

@@ -10,7 +10,7 @@ stored before a relationship began gets its keys right after that transaction, a
 write has ended that began without knowing of it (docs/decisions/0028-relationships.md).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pymongo import UpdateOne
@@ -24,6 +24,9 @@ from fhir_server.store.ties import Ties
 
 RELATIONS = "relations"
 SWEPT_AT_ONCE = 500
+
+Act = Callable[[Ties], None]
+"""Notes relationships of the patients that were loaded."""
 
 
 async def load(database: Database, session: Session | None, patients: Iterable[str], now: int) -> Ties:
@@ -54,26 +57,34 @@ async def relate(database: Database, organization: str, patients: Iterable[str],
     asked = sorted(set(patients))
     for start in range(0, len(asked), IDS_AT_ONCE):
         part = asked[start : start + IDS_AT_ONCE]
-        widened: set[str] = set()
 
-        async def learn(session: Session, part: Sequence[str] = part, widened: set[str] = widened) -> bool:
-            ties = await load(database, session, part, database.clock())
+        def act(ties: Ties, part: Sequence[str] = part) -> None:
             for patient in part:
                 ties.tie(patient, organization, reason, by)
-            if ties.changed:
-                bulk = Bulk(database)
-                keep(bulk, ties)
-                await bulk.run(session)
-            widened.clear()
-            widened.update(ties.widened)
-            return True
 
-        async def landed(result: bool, part: Sequence[str] = part) -> bool:
-            ties = await load(database, None, part, 0)
-            return all(ties.has(patient, organization, reason) for patient in part)
+        await sweep(database, await learn(database, part, act))
 
-        await database.transaction(learn, landed)
-        await sweep(database, widened)
+
+async def learn(database: Database, patients: Iterable[str], act: Act) -> set[str]:
+    """Have `act` note what it knows of these patients, in one transaction; those whose keys are others now. Safe to
+    repeat, as `act` must be."""
+    widened: set[str] = set()
+
+    async def note(session: Session) -> None:
+        ties = await load(database, session, patients, database.clock())
+        act(ties)
+        if ties.changed:
+            bulk = Bulk(database)
+            keep(bulk, ties)
+            await bulk.run(session)
+        widened.update(ties.widened)
+
+    async def landed(result: None) -> bool:
+        # If it did, the next run finds nothing to be changed.
+        return False
+
+    await database.transaction(note, landed)
+    return widened
 
 
 async def sweep(database: Database, patients: Iterable[str]) -> None:

@@ -17,8 +17,8 @@ from pymongo.errors import PyMongoError
 from fhir_server.store import failures
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
+from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
-from fhir_server.store.trail import LOG
 
 SEALS = "seals"
 GRACE_SECONDS = 600

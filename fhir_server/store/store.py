@@ -31,6 +31,7 @@ from fhir_server.store.grants import Grants
 from fhir_server.store.history import History
 from fhir_server.store.idempotency import Idempotency
 from fhir_server.store.jobs import Jobs
+from fhir_server.store.kinds import LOG, Kinds
 from fhir_server.store.links import Links
 from fhir_server.store.members import Members
 from fhir_server.store.passing import Passing
@@ -137,7 +138,7 @@ class Store:
             Users(opened),
             Grants(opened),
             Passing(opened),
-            Trail(opened),
+            Trail(opened, Kinds(opened)),
             Seals(opened),
             search,
             History(opened),
@@ -396,7 +397,8 @@ class Store:
         _require(caller, predicate)
         for resource_type in set(types) & self._built.missing.keys():
             await self._built.require(resource_type, predicate(resource_type))
-        return await self._members.within(predicate)
+        within = await self._members.within(predicate)
+        return await self.trail.kinds.within(within) if LOG in types else within
 
     async def _visible(self, caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
         _require(caller, predicate)
@@ -411,6 +413,8 @@ class Store:
         return await self._resolved(resource_type, both)
 
     async def _resolved(self, resource_type: str, condition: Condition) -> Condition:
+        if resource_type == LOG:
+            return await self.trail.kinds.resolved(condition)
         return await self._members.resolved(condition) if resource_type == "Group" else condition
 
 

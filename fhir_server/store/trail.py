@@ -8,18 +8,21 @@ it. A digest of every day is sealed (seals.py).
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.fhir.index import Entries
 from fhir_server.store import failures
 from fhir_server.store.database import Database
 from fhir_server.store.documents import current
 from fhir_server.store.driver import Document
+from fhir_server.store.kinds import LOG, Event, Kinds
 from fhir_server.store.records import Stored
 
-LOG = "AuditEvent"
+Noted = tuple[Event, int]
+"""An event and when it was recorded."""
+
 GROUP = 500
 """Events written by one call."""
 GATHER_SECONDS = 0.003
@@ -33,15 +36,14 @@ class Trail:
     """Appends to one database's access log."""
 
     database: Database
-    _waiting: list[tuple[list[Document], asyncio.Future[None]]] = field(default_factory=list)
+    kinds: Kinds
+    _waiting: list[tuple[list[Noted], asyncio.Future[None]]] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
 
-    async def append(self, events: list[tuple[str, bytes, Entries]], moment: int) -> None:
-        """Keep these events (id, bytes, index entries), recorded at `moment` in microseconds. FhirError 503 where that
-        cannot be made sure of."""
-        documents = [current(Stored(LOG, id, 1, moment, raw, "POST"), entries) for id, raw, entries in events]
+    async def append(self, events: Sequence[Event], moment: int) -> None:
+        """Keep these events, recorded at `moment` in microseconds. FhirError 503 where that cannot be made sure of."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((documents, done))
+        self._waiting.append(([(event, moment) for event in events], done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="access log")
         await done
@@ -56,7 +58,7 @@ class Trail:
         while self._waiting:
             if several:
                 await asyncio.sleep(GATHER_SECONDS)
-            group: list[tuple[list[Document], asyncio.Future[None]]] = []
+            group: list[tuple[list[Noted], asyncio.Future[None]]] = []
             size = 0
             while self._waiting and size < GROUP:
                 group.append(self._waiting.pop(0))
@@ -65,7 +67,7 @@ class Trail:
             failed: BaseException | None = failures.unavailable()
             try:
                 async with asyncio.timeout(SECONDS):
-                    await self._insert([document for documents, _ in group for document in documents])
+                    await self._insert([noted for events, _ in group for noted in events])
                 failed = None
             except TimeoutError:
                 failed = failures.timed_out()
@@ -79,9 +81,18 @@ class Trail:
                         else:
                             done.set_exception(failed)
 
-    async def _insert(self, documents: list[Document]) -> None:
+    async def _insert(self, noted: Sequence[Noted]) -> None:
+        await self.kinds.keep(event.kind for event, _ in noted if event.kind is not None)
+        documents = [_document(event, moment) for event, moment in noted]
         collection = self.database.collection(LOG)
         if len(documents) == 1:
             await collection.insert_one(documents[0])
         else:
             await collection.insert_many(documents, ordered=False)
+
+
+def _document(event: Event, moment: int) -> Document:
+    found = event.entries
+    if event.kind is not None:
+        found.tk = [*found.tk, event.kind.key]
+    return current(Stored(LOG, event.id, 1, moment, event.raw, "POST"), found)

@@ -15,6 +15,7 @@ from fhir_server.access.audit import Interaction
 from fhir_server.caller import Caller
 from fhir_server.fhir import index, json
 from fhir_server.fhir.index import Entries
+from fhir_server.store.kinds import Event
 from profiles import structure
 from tests.access.conftest import House
 from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id
@@ -82,15 +83,17 @@ async def test_an_interaction_is_logged(
 @pytest.mark.parametrize("patients", [[], ["ann"], ["ann", "ben"]])
 @pytest.mark.parametrize("caller", [NORTH, ANN, replace(NORTH, purpose="found unconscious", emergency="ben")])
 def test_entries_are_those_of_the_whole_event(caller: Caller, patients: list[str]) -> None:
-    moment = "2026-11-23T05:00:00.000Z"
+    moment = 1_795_410_000_000_001
     happened = Interaction(caller, "read", "R", moment, 200, "Immunization/1", "GET Immunization/1", "request")
-    for event, entries in audit.events(happened, patients, "http://own/fhir"):
-        assert told(entries) == told(index.entries(event, "http://own/fhir"))
+    for event in audit.events(happened, patients, "http://own/fhir"):
+        assert told(event) == told(Event(event.id, event.raw, index.entries(json.parse(event.raw), "http://own/fhir")))
 
 
-def told(entries: Entries) -> dict[str, object]:
-    """Entries, the order of their keys left aside."""
-    document = entries.document()
+def told(event: Event) -> dict[str, object]:
+    """The entries of an event and its kind, the order of keys left aside."""
+    document = event.entries.document()
+    if event.kind is not None:
+        document |= {name: [*document[name], *getattr(event.kind, name)] for name in ("tk", "st", "hs")}
     return {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in document.items()}
 
 
@@ -192,7 +195,7 @@ async def test_the_log_is_sealed_and_a_change_is_found(house: House) -> None:
     today = house.context.clock() // DAY
     days = [json.instant((today - ago) * DAY)[:10] for ago in (5, 4, 3, 2)]
     for number in range(5):
-        event = (f"old{number}", json.dump({"resourceType": "AuditEvent", "id": f"old{number}"}), Entries())
+        event = Event(f"old{number}", json.dump({"resourceType": "AuditEvent", "id": f"old{number}"}), Entries())
         await store.trail.append([event], (today - 5 + number // 2) * DAY)
     sealed = await store.seal_log()
     assert [(seal.day, seal.events) for seal in sealed[:4]] == list(zip(days, (2, 2, 1, 0), strict=True))

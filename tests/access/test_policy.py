@@ -11,6 +11,7 @@ import pytest
 from fhir_server.caller import Caller
 from tests.access.conftest import House
 from tests.access.world import CATEGORY, PEOPLE, STEWARD, about, concept, reference
+from tests.http.answers import refused
 
 ANN = Caller("u-ann", frozenset({"recipient"}), "app", ("patient/*.cruds",), frozenset({"ann"}), "ann")
 NORTH = Caller(
@@ -267,3 +268,36 @@ def counted(number: int) -> dict[str, Any]:
     tag = {"tag": [{"system": "urn:tests", "code": "counted"}]}
     gender = "male" if number % 2 else "female"
     return {**bare(f"c{number}"), "id": f"counted{number}", "meta": tag, "gender": gender}
+
+
+@pytest.mark.parametrize(
+    ("caller", "method", "path", "scope"),
+    [
+        (replace(ANN, scopes=("patient/Patient.rs",)), "GET", "Immunization", "patient/Immunization.s"),
+        (replace(ANN, scopes=("patient/Patient.rs",)), "GET", "Immunization/x", "patient/Immunization.r"),
+        (replace(ANN, scopes=("patient/Patient.rs", "user/Group.r")), "GET", "Group", "patient/Group.s"),
+        (replace(ANN, patient="", scopes=("user/Patient.rs",)), "GET", "Immunization/x", "user/Immunization.r"),
+        (replace(NORTH, scopes=("user/Patient.rs",)), "DELETE", "Patient/ann", "user/Patient.d"),
+        (replace(NORTH, scopes=("user/Patient.rs",)), "GET", "Patient?_has:Goal:subject:_id=x", "user/Goal.s"),
+        (replace(NORTH, scopes=("openid",)), "GET", "Patient/ann", "user/Patient.r"),
+        (replace(STEWARD, scopes=("system/Patient.rs",)), "POST", "Immunization", "system/Immunization.c"),
+        (replace(NORTH, scopes=("openid",)), "GET", "?_id=x", "user/*.s"),
+        (replace(ANN, scopes=("patient/Group.r",)), "GET", "Patient/ann/$health-cards-issue?credentialType=x",
+         "patient/Patient.r patient/Immunization.rs"),
+        (replace(ANN, scopes=("patient/Patient.rs",)), "GET", "Patient/ann/$health-cards-issue?credentialType=x",
+         "patient/Immunization.rs"),
+    ],
+    ids=lambda each: each.subject if isinstance(each, Caller) else each,
+)  # fmt: skip
+async def test_a_missing_scope_is_named(house: House, caller: Caller, method: str, path: str, scope: str) -> None:
+    """https://www.rfc-editor.org/rfc/rfc6750#section-3.1"""
+    answer = await house.ask(caller, method, path, bare("x") if method == "POST" else None)
+    assert refused(answer, 403)[:2] == ("forbidden", "insufficient-scope")
+    assert answer.headers["www-authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
+
+
+async def test_a_refusal_that_no_scope_would_help_names_none(house: House) -> None:
+    for caller, path in ((ANN, "Group/phase/$who-would-be"), (ANN, "Patient/ben")):
+        answer = await house.ask(caller, "GET", path)
+        assert answer.status_code in (403, 404)
+        assert "www-authenticate" not in answer.headers

@@ -16,6 +16,7 @@ from fhir_server import administering
 from fhir_server.access import clients, tokens
 from fhir_server.access.tokens import TRUST_SECONDS, Tokens, caller_of
 from fhir_server.fhir.outcome import FhirError
+from tests.http.answers import refused
 from tests.oauth.browser import Browser, asking, redeem, told
 from tests.oauth.conftest import BASE, CLIENTS, EC, House
 from tests.oauth.systems import ASSERTION, ask, claims, signed
@@ -150,14 +151,14 @@ async def test_disabling_a_client_ends_its_tokens(house: House) -> None:
     assert not await administering.disable_client(house.context.authority, "nobody")
 
 
-HEADERS: dict[str, str | None] = {
-    "none": None,
-    "empty": "",
-    "no token": "Bearer ",
-    "another scheme": "Basic YTpi",
-    "only a token": "abc.def",
-    "unknown": "Bearer abc.def",
-    "not ASCII": "Bearer \xe9.\xe9",
+HEADERS: dict[str, list[str]] = {
+    "none": [],
+    "empty": [""],
+    "no token": ["Bearer "],
+    "another scheme": ["Basic YTpi"],
+    "only a token": ["abc.def"],
+    "unknown": ["Bearer abc.def"],
+    "not ASCII": ["Bearer \xe9.\xe9"],
 }
 
 
@@ -170,6 +171,30 @@ async def test_what_is_no_token(house: House, header: str) -> None:
     challenge = refused.value.headers["WWW-Authenticate"]
     assert challenge.startswith(f'Bearer realm="{BASE}"')
     assert ("invalid_token" in challenge) == (header in ("unknown", "not ASCII"))
+
+
+async def test_two_authorization_headers_are_refused(house: House, given: dict[str, Any]) -> None:
+    ours, other = (("Authorization", f"Bearer {token}") for token in (given["access_token"], "abc.def"))
+    async with house.http() as http:
+        for pair in ([ours, other], [other, ours], [ours, ours], [ours, ("Authorization", "Basic YTpi")]):
+            for method, path in (("GET", "/fhir/Patient"), ("POST", "/oauth/launch")):
+                answer = await http.request(method, path, headers=pair)
+                assert refused(answer, 400)[:2] == ("invalid", "repeated-header")
+                assert 'error="invalid_request"' in answer.headers["www-authenticate"]
+
+
+async def test_answers_with_tokens_are_not_kept(house: House, given: dict[str, Any]) -> None:
+    """Nor are refusals, whatever refuses: the endpoint, the form, the limit of its length."""
+    async with house.http() as http:
+        given_again = await refresh(http, given["refresh_token"])
+        wrong = await refresh(http, "abc.def")
+        other = await http.post("/oauth/token", json={})
+        long = await http.post("/oauth/token", data={"code": "x" * 1_000_000})
+        launch = await http.post("/oauth/launch")
+        asked = await http.post("/oauth/introspect", data={"token": "x"})
+    for answer, code in ((given_again, 200), (wrong, 400), (other, 400), (long, 413), (launch, 401), (asked, 400)):
+        assert answer.status_code == code, answer.text
+        assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
 
 
 class Moving:
@@ -205,7 +230,7 @@ async def test_an_old_token(house: House, given: dict[str, Any]) -> None:
 
 
 async def test_a_known_token_costs_nearly_nothing(house: House, given: dict[str, Any]) -> None:
-    header = f"Bearer {given['access_token']}"
+    header = [f"Bearer {given['access_token']}"]
     await caller_of(house.context, header)
 
     async def cost(of: Callable[[], Awaitable[object]], times: int) -> float:
