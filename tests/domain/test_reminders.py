@@ -8,6 +8,7 @@ import pytest
 
 from fhir_server.domain.combined import decide
 from fhir_server.domain.criteria import AgeRange
+from fhir_server.domain.eligibility import Decision
 from fhir_server.domain.facts import BirthDate, Dose, Fact, Facts, Source
 from fhir_server.domain.forecast import forecast
 from fhir_server.domain.history import GivenDose, History
@@ -29,11 +30,13 @@ def reminded(
     known = [Fact("birth-date", BirthDate(birth, birth), Source("record"))]
     facts = Facts.of(known, [Dose("208", each) for each in given], **more)
     history = History(birth, tuple(GivenDose(each, "208") for each in given))
-    decisions = []
-    for each in (on - timedelta(days=1), on):
+
+    def decided(each: date) -> Decision:
+        assert each in (on - timedelta(days=1), on)
         base = in_force(each)
-        decisions.append(decide(facts, plan, each, forecast(history, each, base) if base is not None else None))
-    return due(facts, contact, decisions[0], decisions[1], on)
+        return decide(facts, plan, each, forecast(history, each, base) if base is not None else None)
+
+    return due(facts, contact, decided, on)
 
 
 CASES: list[tuple[str, str, tuple[str, ...], str | None]] = [
