@@ -21,7 +21,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import cards, validation
+from benchmarks import cards, pages, validation
 from benchmarks.load import Measured, Request, children, measure
 from benchmarks.population import dose, entry, patient
 from benchmarks.rows import ROWS
@@ -53,7 +53,7 @@ async def main() -> None:
                     median = await _median(base, make, options.requests, options.runs, server, database)
                     lines.append(_line(row.name, size, median))
                     console.print(lines[-1], markup=False)
-    table = "\n".join([*lines, "", cards.table(), "", validation.table()])
+    table = "\n".join([*lines, "", cards.table(), "", validation.table(), "", await pages.table()])
     print(table)
     if not options.dry:
         _write(table, options.requests, options.runs)
