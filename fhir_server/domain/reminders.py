@@ -6,12 +6,12 @@ Each thing is due on one day, so that a run for every day tells everybody everyt
 no contact, who are done or have died are told nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from fhir_server.domain.eligibility import Decision
+from fhir_server.domain.eligibility import Decision, is_open_to
 from fhir_server.domain.facts import Facts, Source
 from fhir_server.domain.phases import Group
 
@@ -54,13 +54,18 @@ class Reminder:
     group: Group | None = None
 
 
+def may_be_due(facts: Facts, groups: Iterable[Group], day: date) -> bool:
+    """Whether anything can be due on that day: to who has begun, or may come by the `groups` of the policy."""
+    return _has_begun(facts, day) or is_open_to(facts, groups, day)
+
+
 def due(facts: Facts, contact: Contact, decided: Callable[[date], Decision], day: date) -> Reminder | None:
     """The reminder due on that day, or None. `decided` gives the combined decision of the same facts for a day; it
     costs far more than all else here, and is asked for the days that can still change the answer."""
     channel = channel_of(contact)
     if stopped(facts, contact) or channel is None:
         return None
-    begun = any(dose.given < day for dose in facts.doses)
+    begun = _has_begun(facts, day)
     # Most people who have had no dose could come yesterday already, and are told nothing today.
     if not begun and decided(max(day, _FIRST) - timedelta(days=1)).status == "eligible":
         return None
@@ -93,6 +98,10 @@ def channel_of(contact: Contact) -> Channel | None:
         return "email"
     # Without an e-mail address the provider calls, also those who would rather have had a message.
     return "call-list" if contact.allow else None
+
+
+def _has_begun(facts: Facts, day: date) -> bool:
+    return any(dose.given < day for dose in facts.doses)
 
 
 def _of_the_next_dose(now: Decision, day: date) -> Occasion | None:

@@ -175,6 +175,8 @@ def _of(
     contact = contacts.read(record, known, day)
     if channel is not None and reminders.channel_of(contact) != channel:
         return
+    if not reminders.may_be_due(known, now[1].groups, day):
+        return
 
     def decided(on: date) -> Decision:
         policy = dict((before, now))[on]
