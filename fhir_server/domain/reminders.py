@@ -6,12 +6,12 @@ Each thing is due on one day, so that a run for every day tells everybody everyt
 no contact, who are done or have died are told nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from fhir_server.domain.eligibility import Decision, is_open_to
+from fhir_server.domain.eligibility import Decision
 from fhir_server.domain.facts import Facts, Source
 from fhir_server.domain.phases import Group
 
@@ -54,23 +54,20 @@ class Reminder:
     group: Group | None = None
 
 
-def may_be_due(facts: Facts, groups: Iterable[Group], day: date) -> bool:
-    """Whether anything can be due on that day: to who has begun, or may come by the `groups` of the policy."""
-    return _has_begun(facts, day) or is_open_to(facts, groups, day)
-
-
-def due(facts: Facts, contact: Contact, decided: Callable[[date], Decision], day: date) -> Reminder | None:
-    """The reminder due on that day, or None. `decided` gives the combined decision of the same facts for a day; it
-    costs far more than all else here, and is asked for the days that can still change the answer."""
+def due(
+    facts: Facts, contact: Contact, may_come: Callable[[date], bool], decided: Callable[[date], Decision], day: date
+) -> Reminder | None:
+    """The reminder due on that day, or None. `may_come` and `decided` say of a day what combined.py does of the same
+    facts; they cost more than all else here, and are asked only for what can still change the answer."""
     channel = channel_of(contact)
     if stopped(facts, contact) or channel is None:
         return None
     begun = _has_begun(facts, day)
     # Most people who have had no dose could come yesterday already, and are told nothing today.
-    if not begun and decided(max(day, _FIRST) - timedelta(days=1)).status == "eligible":
+    if not begun and (may_come(max(day, _FIRST) - timedelta(days=1)) or not may_come(day)):
         return None
     now = decided(day)
-    occasion = _of_the_next_dose(now, day) if begun else "newly-eligible" if now.status == "eligible" else None
+    occasion = _of_the_next_dose(now, day) if begun else "newly-eligible"
     if occasion is None:
         return None
     address = contact.email if channel == "email" else contact.phone

@@ -8,6 +8,7 @@ Everybody the caller may see is looked at, a page of people at a time; most of t
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, get_args
 
 from fhir_server.caller import Caller, Predicate
@@ -175,14 +176,16 @@ def _of(
     contact = contacts.read(record, known, day)
     if channel is not None and reminders.channel_of(contact) != channel:
         return
-    if not reminders.may_be_due(known, now[1].groups, day):
-        return
+
+    groups = {on: policy.groups for on, policy in (before, now)}
+
+    def may_come(on: date) -> bool:
+        return combined.may_come(known, groups[on], on, partial(forecasts.of, record, known, on))
 
     def decided(on: date) -> Decision:
-        policy = dict((before, now))[on]
-        return combined.decide(known, policy.groups, on, forecasts.of(record, known, on))
+        return combined.decide(known, groups[on], on, forecasts.of(record, known, on))
 
-    reminder = reminders.due(known, contact, decided, day)
+    reminder = reminders.due(known, contact, may_come, decided, day)
     if reminder is not None:
         yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
 
