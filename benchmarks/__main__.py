@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from benchmarks import access, cards, validation
+from benchmarks import access, cards, pages, validation
 from benchmarks.load import Measured, Request, Serving, measure, median
 from benchmarks.rows import ROWS
 from benchmarks.servers import fill, running
@@ -53,7 +53,7 @@ async def main() -> None:
                     console.print(lines[-1], markup=False)
     logged = await access.table(options.requests, options.runs, console)
     console.print(logged, markup=False)
-    table = "\n".join([*lines, "", logged, "", cards.table(), "", validation.table()])
+    table = "\n".join([*lines, "", logged, "", cards.table(), "", validation.table(), "", await pages.table()])
     print(table)
     if not options.dry:
         _write(table, options.requests, options.runs)

@@ -5,6 +5,7 @@ https://pages.nist.gov/800-63-4/sp800-63b.html#passwordver
 A login name is what its owner wished for and four digits more, always: nobody learns by asking which names are taken.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,9 @@ from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.store.users import User
 
 _ONCE_SECONDS = 86_400
+_OPENED = "registered"
+_LOOKS, _LOOK_SECONDS = 50, 0.1
+"""How often, and how far apart, a form that was sent twice asks what has come of it the first time."""
 
 
 def proposed(wished: str, patient: str, proxy_for: Iterable[tuple[str, int]] = ()) -> User:
@@ -66,6 +70,25 @@ async def once(authority: Authority, form: str) -> AsyncIterator[bool]:
             with suppress(FhirError):
                 await authority.passing.remove("registering", sent)
         raise
+
+
+async def remember(authority: Authority, form: str, user: User | None) -> None:
+    """Keep for a day whose account the form with this mark has opened, or that it has opened none. FhirError 503."""
+    sent, until = authority.keyed("registering", form), authority.now() + _ONCE_SECONDS
+    await authority.passing.add(_OPENED, sent, until, {"subject": "" if user is None else user.subject})
+
+
+async def opened_before(authority: Authority, form: str, password: str) -> User | None:
+    """Whose account the form with this mark has opened, or is opening now: for who has sent it again, with the same
+    password. None where nothing came of it within a few seconds, and for another password. FhirError 503."""
+    sent = authority.keyed("registering", form)
+    for _ in range(_LOOKS):
+        kept = await authority.passing.find(_OPENED, sent, authority.now())
+        if kept is not None:
+            user = await authority.users.by_subject(str(kept["subject"]))
+            return user if user is not None and await passwords.matches(user.password, password) else None
+        await asyncio.sleep(_LOOK_SECONDS)
+    return None
 
 
 async def require_slow(authority: Authority, address: str) -> None:

@@ -183,6 +183,9 @@ def _agents(caller: Caller, base: str) -> Iterator[Resource]:
     # Never a Patient's reference: the log of one patient must not name another.
     identified = {"identifier": {"value": caller.subject}}
     user["who"] = {"reference": f"Practitioner/{caller.practitioner}"} if caller.practitioner else identified
+    if not caller.practitioner:
+        # Is searched by, where an identifier is not: whoever reads a log can leave out what they did themselves.
+        user["altId"] = caller.subject
     if caller.client:
         yield {"type": CLIENT, "who": {"identifier": {"value": caller.client}}, "requestor": False}
     if caller.roles:

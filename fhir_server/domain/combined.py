@@ -6,7 +6,7 @@ The two sides stay apart (`next_dose` is the schedule's alone) and meet in three
 question, what must not be given is not offered, and `dose_from` is the later of the two sides' first days.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -40,6 +40,16 @@ def decide(facts: Facts, groups: Sequence[Group], as_of: date, forecast: Forecas
             return replace(policy, reasons=(*policy.reasons, *_clinical(forecast)))
         case _:
             return _with_dose(policy, facts, forecast, as_of)
+
+
+def may_come(facts: Facts, groups: Sequence[Group], as_of: date, forecasted: Callable[[], Forecast | None]) -> bool:
+    """Whether `decide` says `eligible`, without a word about why; the schedule is asked last."""
+    if not eligibility.is_open_to(facts, groups, as_of):
+        return False
+    forecast = forecasted()
+    if forecast is None or forecast.status == "unknown":
+        return completed_on(facts.doses, as_of) is None
+    return forecast.status not in ("complete", "immune", "contraindicated")
 
 
 def _complete(day: date) -> Decision:

@@ -98,6 +98,18 @@ def decide(facts: Facts, groups: Sequence[Group], as_of: date) -> Decision:
     return Decision("not-eligible", reasons=(*_closed(facts, groups, as_of), *decision.reasons))
 
 
+def is_open_to(facts: Facts, groups: Iterable[Group], as_of: date) -> bool:
+    """Whether `decide` says `eligible`, at a fraction of its cost: without a word about why."""
+    if facts.deceased is not None or facts.declined is not None:
+        return False
+    running = (
+        group
+        for group in groups
+        if group.opens is not None and group.opens <= as_of and (group.closes is None or as_of <= group.closes)
+    )
+    return any(all_met(examine(each, facts, as_of) for each in group.criteria) for group in running)
+
+
 def _weigh(prospects: Sequence[_Prospect], as_of: date) -> Decision:
     met = [prospect for prospect in prospects if prospect.met]
     unknown = [prospect for prospect in prospects if prospect.met is None]

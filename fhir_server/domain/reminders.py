@@ -6,6 +6,7 @@ Each thing is due on one day, so that a run for every day tells everybody everyt
 no contact, who are done or have died are told nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -22,6 +23,9 @@ Channel = Literal["email", "call-list"]
 """A message to the person, or an entry in the list of those whom their provider calls."""
 
 Way = Literal["email", "phone"]
+
+_FIRST = date.min + timedelta(days=1)
+"""The first day that has one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,21 @@ class Reminder:
     group: Group | None = None
 
 
-def due(facts: Facts, contact: Contact, before: Decision, now: Decision, day: date) -> Reminder | None:
-    """The reminder due on that day, or None. `before` and `now` are the combined decisions for the day before and for
-    the day itself, of the same facts."""
-    if stopped(facts, contact) or now.status in ("complete", "opted-out"):
+def due(
+    facts: Facts, contact: Contact, may_come: Callable[[date], bool], decided: Callable[[date], Decision], day: date
+) -> Reminder | None:
+    """The reminder due on that day, or None. `may_come` and `decided` say of a day what combined.py does of the same
+    facts; they cost more than all else here, and are asked only for what can still change the answer."""
+    channel = channel_of(contact)
+    if stopped(facts, contact) or channel is None:
         return None
-    channel = _channel(contact)
-    occasion = _occasion(facts, before, now, day)
-    if channel is None or occasion is None:
+    begun = _has_begun(facts, day)
+    # Most people who have had no dose could come yesterday already, and are told nothing today.
+    if not begun and (may_come(max(day, _FIRST) - timedelta(days=1)) or not may_come(day)):
+        return None
+    now = decided(day)
+    occasion = _of_the_next_dose(now, day) if begun else "newly-eligible"
+    if occasion is None:
         return None
     address = contact.email if channel == "email" else contact.phone
     if occasion == "newly-eligible":
@@ -68,7 +79,7 @@ def due(facts: Facts, contact: Contact, before: Decision, now: Decision, day: da
 
 def welcome(facts: Facts, contact: Contact, day: date) -> Reminder | None:
     """What tells a person by e-mail that they have registered, or None."""
-    if stopped(facts, contact) or _channel(contact) != "email":
+    if stopped(facts, contact) or channel_of(contact) != "email":
         return None
     return Reminder("welcome", day, contact.language, "email", contact.email)
 
@@ -78,22 +89,25 @@ def stopped(facts: Facts, contact: Contact) -> bool:
     return facts.declined is not None or facts.deceased is not None or contact.refused is not None
 
 
-def _occasion(facts: Facts, before: Decision, now: Decision, day: date) -> Occasion | None:
-    following = now.next_dose
-    if any(dose.given < day for dose in facts.doses):
-        # Who has begun goes on, whichever phase is open.
-        if following is None:
-            return None
-        if following.recommended == day:
-            return "dose-due"
-        if following.past_due is not None and following.past_due == day - timedelta(days=1):
-            return "dose-overdue"
-        return None
-    return "newly-eligible" if now.status == "eligible" and before.status != "eligible" else None
-
-
-def _channel(contact: Contact) -> Channel | None:
+def channel_of(contact: Contact) -> Channel | None:
+    """How the person is told; None where they allow no way."""
     if "email" in contact.allow and contact.email is not None:
         return "email"
     # Without an e-mail address the provider calls, also those who would rather have had a message.
     return "call-list" if contact.allow else None
+
+
+def _has_begun(facts: Facts, day: date) -> bool:
+    return any(dose.given < day for dose in facts.doses)
+
+
+def _of_the_next_dose(now: Decision, day: date) -> Occasion | None:
+    """Who has begun goes on, whichever phase is open."""
+    following = now.next_dose
+    if following is None or now.status in ("complete", "opted-out"):
+        return None
+    if following.recommended == day:
+        return "dose-due"
+    if following.past_due is not None and following.past_due == day - timedelta(days=1):
+        return "dose-overdue"
+    return None

@@ -3,7 +3,7 @@
 https://pages.nist.gov/800-63-4/sp800-63b.html#accountrecovery
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -22,6 +22,8 @@ from fhir_server.languages import N_
 _SHORT = N_("A password has 10 to 256 characters.")
 _WRONG = N_("The user name or the code is wrong, or the code is over.")
 _NOBODY = N_("This person has no account here.")
+_NO_NAME = N_("Type a name first.")
+_NOT_CHOSEN = N_("Please choose whose records.")
 _GIVERS = frozenset({"provider", "administrator"})
 
 
@@ -30,17 +32,17 @@ def account_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute
 
     async def password(request: Request) -> Response:
         if request.method == "GET":
-            return _password_page(context(), site, request)
+            return _password_page(context(), site, request, {})
         form = dict(await posted_by_page(context(), request))
         try:
             done = await recovery.redeem(
                 context().authority, form.get("username", ""), form.get("code", ""), form.get("password", "")
             )
         except ValueError:
-            return _password_page(context(), site, request, _SHORT, 400, typed=form.get("username", ""))
+            return _password_page(context(), site, request, form, _SHORT, 400)
         if not done:
-            return _password_page(context(), site, request, _WRONG, 401, typed=form.get("username", ""))
-        return _password_page(context(), site, request, done=True)
+            return _password_page(context(), site, request, form, _WRONG, 401)
+        return _password_page(context(), site, request, {}, done=True)
 
     async def recover(request: Request) -> Response:
         form = dict(await posted_by_page(context(), request)) if request.method == "POST" else {}
@@ -61,11 +63,11 @@ def _password_page(
     context: Context,
     site: Site,
     request: Request,
+    typed: Mapping[str, str],
     problem: str = "",
     status: int = 200,
     *,
     done: bool = False,
-    typed: str = "",
 ) -> Response:
     return with_form(
         context,
@@ -73,7 +75,8 @@ def _password_page(
         lambda proof: site.page(
             *(request, "set-password", status),
             problem=problem,
-            username=typed,
+            username=typed.get("username", ""),
+            code=typed.get("code", ""),
             form_token=proof,
             origin=context.settings.origin,
             done=done,
@@ -84,25 +87,29 @@ def _password_page(
 async def _recover(context: Context, site: Site, request: Request, session: Session, form: dict[str, str]) -> Response:
     language, decision, chosen = site.language(request), form.get("decision"), form.get("patient", "")
     shown: dict[str, Any] = {"problem": "", "given": "", "login": "", "patients": []}
-    if decision == "find":
-        shown["patients"] = await choosing.named(context, session.user, language, form.get("find", ""))
-    elif decision == "give" and await choosing.one(context, session.user, language, chosen):
+    if decision and not chosen:
+        find = form.get("find", "")
+        shown["patients"] = await choosing.named(context, session.user, language, find)
+        shown["problem"] = _NO_NAME if not find.strip() else _NOT_CHOSEN if decision == "give" else ""
+    elif decision == "give":
+        seen = await choosing.one(context, session.user, language, chosen)
         # Only recipients: who is staff gets a code from an administrator, on the command line.
-        user = await context.authority.users.of_patient(chosen)
+        user = await context.authority.users.of_patient(chosen) if seen else None
         if user is not None and user.enabled and user.roles == {"recipient"}:
             shown |= {"given": await recovery.give(context.authority, user), "login": user.login}
         else:
             shown["problem"] = _NOBODY
+            shown["patients"] = await choosing.named(context, session.user, language, form.get("find", ""))
     return with_form(
         context,
         request,
         lambda proof: site.page(
-            *(request, "recovery"),
+            *(request, "recovery", 422 if shown["problem"] else 200),
             **shown,
             form_token=proof,
             origin=context.settings.origin,
             search=True,
-            searched=decision == "find",
+            searched=decision == "find" and not shown["problem"],
             find=form.get("find", ""),
             chosen=chosen,
         ),

@@ -55,6 +55,8 @@ def card_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute]:
             language = site.language(request)
             shown = await _face(context(), file, language)
         except FhirError as error:
+            if error.status == 404 and "text/html" in request.headers.get("accept", ""):
+                return site.page(request, "no-page", 404)
             return refusal(error)
         settings = context().settings
         if ending == "pdf":

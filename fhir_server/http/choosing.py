@@ -15,6 +15,7 @@ from fhir_server.languages import day
 from fhir_server.store.users import User
 
 _MOST = 20
+_WORDS = 20
 _SCOPES = ("user/Patient.rs",)
 
 
@@ -26,9 +27,13 @@ async def own(context: Context, user: User, language: str) -> list[tuple[str, st
 
 
 async def named(context: Context, user: User, language: str, text: str) -> list[tuple[str, str]]:
-    """The patients of whose names every word of the text is a part."""
+    """The patients of whose names every word of the text is a part; nobody has a name of more than 20 words."""
     words = text.replace("\\", "").replace("|", "").replace("$", "").split()
-    return await _found(context, user, language, [("name", word.replace(",", "")) for word in words]) if words else []
+    return (
+        await _found(context, user, language, [("name", word.replace(",", "")) for word in words])
+        if 0 < len(words) <= _WORDS
+        else []
+    )
 
 
 async def one(context: Context, user: User, language: str, id: str) -> list[tuple[str, str]]:

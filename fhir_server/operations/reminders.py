@@ -8,12 +8,14 @@ Everybody the caller may see is looked at, a page of people at a time; most of t
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.domain import combined, reminders
-from fhir_server.domain.reminders import Reminder
+from fhir_server.domain.eligibility import Decision
+from fhir_server.domain.reminders import Channel, Reminder
 from fhir_server.domain.sentences import sentence
 from fhir_server.fhir import json, references
 from fhir_server.fhir.outcome import refuse
@@ -52,12 +54,18 @@ async def due(context: Context, caller: Caller, predicate: Predicate, day: date)
 
 
 async def page(
-    context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    day: date,
+    after: Position | None,
+    limit: int,
+    channel: Channel | None = None,
 ) -> tuple[list[Due], Position | None]:
-    """What is due for the next `limit` people, and where to go on; None at the end."""
+    """What is due for the next `limit` people (over this channel alone), and where to go on; None at the end."""
     before, now = await _policies(context, day)
     records, following = await people.page(context, caller, predicate, after, limit)
-    return [each for record in records for each in _of(record, before, now)], following
+    return [each for record in records for each in _of(record, before, now, channel)], following
 
 
 async def of_person(
@@ -127,17 +135,18 @@ async def answer(call: Call) -> Reply:
     argument."""
     context, arguments = call.context, call.arguments
     day = arguments.date("day") or context.today
-    channel = arguments.text("channel")
-    if channel not in (None, "email", "call-list"):
-        text = f"A channel is email or call-list, not '{channel}'."
+    named = arguments.text("channel")
+    channel = next((each for each in get_args(Channel) if each == named), None)
+    if channel is None and named is not None:
+        text = f"A channel is email or call-list, not '{named}'."
         raise refuse(400, "value", "invalid-value", text, "channel")
     count = arguments.one("_count")
     limit = people.PAGE if count is None else min(int(count), context.settings.max_page_size)
     asked = [("day", day.isoformat()), ("_count", str(limit))] + ([("channel", channel)] if channel else [])
     bound = [("", _PATH), *asked]
     position = None if call.page is None else paging.redeem(context, call.caller, bound, call.page)
-    found, following = await page(context, call.caller, call.predicate, day, position, limit)
-    parameters = [_parameter(each) for each in found if channel in (None, each.reminder.channel)]
+    found, following = await page(context, call.caller, call.predicate, day, position, limit, channel)
+    parameters = [_parameter(each) for each in found]
     if following is not None:
         token = paging.issue(context, call.caller, bound, following)
         link = paging.address(f"{context.settings.base}/{_PATH}", [*asked, *call.shape, (paging.PARAMETER, token)])
@@ -154,18 +163,29 @@ def _welcome(record: facts.Record, day: date) -> Due | None:
     return Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
 
 
-def _of(record: facts.Record, before: tuple[date, Policies], now: tuple[date, Policies]) -> Iterator[Due]:
+def _of(
+    record: facts.Record,
+    before: tuple[date, Policies],
+    now: tuple[date, Policies],
+    channel: Channel | None = None,
+) -> Iterator[Due]:
     if record.patient.get("active") is False:
         return
     day = now[0]
     known = facts.read(record, day)
     contact = contacts.read(record, known, day)
-    if contact.refused is not None or not contact.allow:
+    if channel is not None and reminders.channel_of(contact) != channel:
         return
-    decisions = [
-        combined.decide(known, policy.groups, on, forecasts.of(record, known, on)) for on, policy in (before, now)
-    ]
-    reminder = reminders.due(known, contact, decisions[0], decisions[1], day)
+
+    groups = {on: policy.groups for on, policy in (before, now)}
+
+    def may_come(on: date) -> bool:
+        return combined.may_come(known, groups[on], on, partial(forecasts.of, record, known, on))
+
+    def decided(on: date) -> Decision:
+        return combined.decide(known, groups[on], on, forecasts.of(record, known, on))
+
+    reminder = reminders.due(known, contact, may_come, decided, day)
     if reminder is not None:
         yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
 

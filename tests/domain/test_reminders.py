@@ -1,13 +1,15 @@
 """What falls due on which day, over which channel, and who is left in peace."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
 
-from fhir_server.domain.combined import decide
+from fhir_server.domain.assessment import Forecast
+from fhir_server.domain.combined import decide, may_come
 from fhir_server.domain.criteria import AgeRange
+from fhir_server.domain.eligibility import Decision
 from fhir_server.domain.facts import BirthDate, Dose, Fact, Facts, Source
 from fhir_server.domain.forecast import forecast
 from fhir_server.domain.history import GivenDose, History
@@ -29,11 +31,21 @@ def reminded(
     known = [Fact("birth-date", BirthDate(birth, birth), Source("record"))]
     facts = Facts.of(known, [Dose("208", each) for each in given], **more)
     history = History(birth, tuple(GivenDose(each, "208") for each in given))
-    decisions = []
-    for each in (on - timedelta(days=1), on):
+
+    def forecasted(each: date) -> Forecast | None:
         base = in_force(each)
-        decisions.append(decide(facts, plan, each, forecast(history, each, base) if base is not None else None))
-    return due(facts, contact, decisions[0], decisions[1], on)
+        return forecast(history, each, base) if base is not None else None
+
+    def decided(each: date) -> Decision:
+        return decide(facts, plan, each, forecasted(each))
+
+    def comes(each: date) -> bool:
+        found = may_come(facts, plan, each, lambda: forecasted(each))
+        # The short way round comes to the same.
+        assert found == (decided(each).status == "eligible")
+        return found
+
+    return due(facts, contact, comes, decided, on)
 
 
 CASES: list[tuple[str, str, tuple[str, ...], str | None]] = [

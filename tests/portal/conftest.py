@@ -112,7 +112,13 @@ class Town:
 @pytest.fixture(scope="session")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """One for all tests of pages for people who have signed in."""
-    folder = tmp_path_factory.mktemp("town")
+    async with founded(tmp_path_factory.mktemp("town")) as town:
+        yield town
+
+
+@asynccontextmanager
+async def founded(folder: Path) -> AsyncIterator[Town]:
+    """A server in this folder, after the story was told on it."""
     running = Server(folder, dev=False)
     await running.start()
     settings = Settings.model_validate({"data": folder, "base_url": running.base})

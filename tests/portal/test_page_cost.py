@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.portal.conftest import Town
-from tests.portal.test_accessibility import NOBODY, PAGES, PERSON, PROVIDER, RECIPIENT
+from tests.portal.places import NOBODY, PAGES, PROVIDER, RECIPIENT, a_dose
 from tests.processes import below, spent
 
 MILLISECONDS, BYTES = 30, 60_000
@@ -22,8 +22,7 @@ TIMES = 8
 async def test_a_page_is_small_and_cheap(town: Town, login: str) -> None:
     assert town.server.process is not None
     [worker] = [id for id, words in below(town.server.process.pid).items() if words[0] == "fhir-worker"]
-    async with town.visitor(PROVIDER) as http:
-        dose = (await http.get(PERSON)).text.partition(f"{PERSON}/doses/")[2].partition('"')[0].partition("/")[0]
+    dose = await a_dose(town)
     async with town.visitor(login) as http:
         for path in (path.format(dose=dose) for whose, path in PAGES if whose == login):
             page = await http.get(path)

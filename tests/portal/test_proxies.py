@@ -72,7 +72,7 @@ async def test_a_guardian_without_an_account_opens_one_with_the_code(town: Town)
         assert "person=" + kid in page.text
         # Who acts for one person and is nobody else does not lose them by a click.
         people = await http.get("/me/people")
-        assert "Act for them no longer" not in people.text
+        assert "no longer" not in people.text
         form = forms(people)["code-form"]
         await send(http, form, decision="end", person=kid)
         assert "You act for Rosa Orphan" in (await http.get("/me")).text

@@ -11,9 +11,8 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from tests.portal.conftest import Town
-from tests.portal.test_accessibility import PROVIDER, visiting
+from tests.portal.places import DESK, PROVIDER, visiting
 from tests.portal.test_register import as_staff
-from tests.portal.test_verify_in_a_browser import DESK
 
 PAYLOADS: list[str] = json.loads(Path(__file__).with_name("cases").joinpath("xss.json").read_text())
 TOGETHER = 10

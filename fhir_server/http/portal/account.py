@@ -17,6 +17,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.http import cookies
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
+from fhir_server.http.portal.questions import UNKNOWN
 from fhir_server.http.portal.session import TOKEN, Portal, Visitor
 from fhir_server.languages import N_
 
@@ -41,18 +42,25 @@ def account_routes(portal: Portal) -> list[BaseRoute]:
         typed = {name: form.get(name, "").strip() for name in (*_POINTS, "language")}
         looked_at = {"email": email, "phone": phone}
         wrong = {name: _PROBLEMS[name] for name in _POINTS if typed[name] and looked_at[name](typed[name]) is None}
-        if wrong or typed["language"] not in languages.languages():
+        if typed["language"] not in languages.languages():
+            wrong["language"] = UNKNOWN
+        if wrong:
             return _contact(portal, request, who, typed, wrong, 422)
         await visitor.visit.post(f"{who.reference}/$update-contact", _parameters(typed))
         return RedirectResponse(f"/me?{CHOSEN}={who.id}", 303)
 
     async def password(request: Request, visitor: Visitor) -> Response:
+        def page(problems: Mapping[str, str], status: int = 200, *, changed: bool = False) -> Response:
+            return portal.form(request, "my-password", status, problems=problems, changed=changed, login=login)
+
+        user = await portal.context().authority.users.by_subject(visitor.caller.subject)
+        login = "" if user is None else user.login
         if request.method == "GET":
-            return portal.form(request, "my-password", problems={}, changed=False)
+            return page({})
         form = await portal.posted(request)
         current, fresh = form.get("current", ""), form.get("password", "")
         if not passwords.SHORTEST <= len(fresh) <= passwords.LONGEST:
-            return portal.form(request, "my-password", 422, problems={"password": _PASSWORD_SHORT}, changed=False)
+            return page({"password": _PASSWORD_SHORT}, 422)
         try:
             done = await accounts.change_password(portal.context().authority, visitor.caller.subject, current, fresh)
         except FhirError as error:
@@ -60,8 +68,8 @@ def account_routes(portal: Portal) -> list[BaseRoute]:
                 raise
             return portal.site.page(request, "too-many", 429)
         if not done:
-            return portal.form(request, "my-password", 422, problems={"current": _PASSWORD_WRONG}, changed=False)
-        response = portal.form(request, "my-password", problems={}, changed=True)
+            return page({"current": _PASSWORD_WRONG}, 422)
+        response = page({}, changed=True)
         for name in (TOKEN, cookies.SESSION):
             cookies.take(response, name, portal.site.settings.origin)
         return response

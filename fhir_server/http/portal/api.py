@@ -81,11 +81,13 @@ class Visit:
         if body is not None:
             sent["content-type"] = _FHIR
             content = json.dump(body)
+        # Without a client around it, whose cookies, redirects and proxies cost more than the request, and serve nobody.
         transport = httpx.ASGITransport(self.api.app, raise_app_exceptions=False)
         pairs = parameters.items() if isinstance(parameters, Mapping) else parameters
-        async with httpx.AsyncClient(transport=transport, base_url=self.api.base + "/") as client:
-            answer = await client.request(method, path, params=tuple(pairs), content=content, headers=sent)
-        told = json.parse(answer.content) if answer.content else {}
+        url = httpx.URL(f"{self.api.base}/{path}", params=tuple(pairs)) if pairs else f"{self.api.base}/{path}"
+        answer = await transport.handle_async_request(httpx.Request(method, url, content=content, headers=sent))
+        said = await answer.aread()
+        told = json.parse(said) if said else {}
         if answer.status_code >= 400:
             raise RefusedError(answer.status_code, told)
         return told

@@ -11,8 +11,10 @@ from fhir_server.http.portal.me import ROLE, dose_of
 from fhir_server.http.portal.person import CHOSEN, name_of, people
 from fhir_server.http.portal.questions import NOT_GIVEN
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.languages import N_
 
 _LONGEST = 1_000
+_TOO_LONG = N_("This is longer than 1,000 letters.")
 
 
 def dispute_routes(portal: Portal) -> list[BaseRoute]:
@@ -23,7 +25,7 @@ def dispute_routes(portal: Portal) -> list[BaseRoute]:
         who = await people(visitor, request, form.get(CHOSEN))
         found = await visitor.visit.entries("Immunization", {"patient": who.id, "_id": form.get("dose", "")})
         if not found:
-            return portal.site.page(request, "not-yours", 404)
+            return portal.site.page(request, "no-page", 404)
         shown = {
             "who": who,
             "name": name_of(who.patient),
@@ -34,9 +36,10 @@ def dispute_routes(portal: Portal) -> list[BaseRoute]:
         }
         if request.method == "GET":
             return portal.form(request, "dispute", **shown)
-        reason = form.get("reason", "").strip()[:_LONGEST]
-        if not reason:
-            return portal.form(request, "dispute", 422, **{**shown, "problem": NOT_GIVEN})
+        reason = form.get("reason", "").strip()
+        if not 0 < len(reason) <= _LONGEST:
+            problem = _TOO_LONG if reason else NOT_GIVEN
+            return portal.form(request, "dispute", 422, **{**shown, "problem": problem, "reason": reason})
         parameter = [{"name": "reason", "valueString": reason}]
         told = {"resourceType": "Parameters", "parameter": parameter}
         await visitor.visit.post(f"Immunization/{found[0]['id']}/$dispute", told)

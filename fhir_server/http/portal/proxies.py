@@ -19,7 +19,7 @@ from fhir_server.access import accounts, users
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import CHOSEN, day_of, name_of, those_of
-from fhir_server.http.portal.questions import NO_DATE, NOT_GIVEN, is_date
+from fhir_server.http.portal.questions import LONGEST, NO_DATE, NOT_GIVEN, TOO_LONG, is_date
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 from fhir_server.operations import enrolment
@@ -30,7 +30,6 @@ ADDRESS = "/me/people"
 _FIELDS: Mapping[str, tuple[str, ...]] = {"child": ("given", "family", "birth-date"), "code": ("code", "born")}
 """What the forms ask, by their ids."""
 _DAYS = frozenset({"birth-date", "born"})
-_LONGEST = 200
 _MOST = 20
 """People that one account may act for."""
 _WRONG_CODE = N_("This code and date of birth do not go together, or the code was used. Ask for a new one.")
@@ -51,7 +50,7 @@ def proxy_routes(portal: Portal) -> list[BaseRoute]:
             return RedirectResponse(ADDRESS, 303)
         if form["decision"] == "end":
             return await end(user, form.get(CHOSEN, ""))
-        typed = {name: form.get(name, "").strip()[:_LONGEST] for name in _FIELDS[form["decision"]]}
+        typed = {name: form.get(name, "").strip() for name in _FIELDS[form["decision"]]}
         problems = _problems(typed, portal.context().today)
         if not problems and len(user.proxy_for) >= _MOST:
             problems = dict.fromkeys(tuple(typed)[:1], _TOO_MANY)
@@ -115,6 +114,7 @@ def _problems(typed: Mapping[str, str], today: date) -> dict[str, str]:
     for name in _DAYS & set(typed):
         if typed[name] and not (is_date(typed[name]) and date.fromisoformat(typed[name]) <= today):
             found[name] = NO_DATE
+    found |= {name: TOO_LONG for name, value in typed.items() if len(value) > LONGEST}
     return {name: found[name] for name in typed if name in found}
 
 

@@ -15,11 +15,14 @@ from fhir_server.languages import N_
 
 _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 _VALUES = {"date": "valueDate", "string": "valueString", "text": "valueString", "boolean": "valueBoolean"}
-_LONGEST = 200
+LONGEST = 200
+"""Letters of what is typed in one line."""
 
 YES, NO = "true", "false"
 
 NOT_GIVEN = N_("This is needed.")
+TOO_LONG = N_("This is longer than 200 letters.")
+UNKNOWN = N_("This answer is none of those there are.")
 NO_DATE = N_("This is no day of the calendar. Write it as year-month-day, such as 1980-02-03.")
 
 
@@ -125,7 +128,7 @@ def _problem(field: Field) -> str:
         return "unknown"
     if field.kind == "boolean" and not set(values) <= {YES, NO}:
         return "unknown"
-    return "too-long" if any(len(value) > _LONGEST for value in values) else ""
+    return "too-long" if any(len(value) > LONGEST for value in values) else ""
 
 
 def is_date(text: str) -> bool:

@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/patient-operation-everything.html
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from fhir_server import languages
 from fhir_server.access import own_app
 from fhir_server.fhir import json
-from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import name_of, people
 from fhir_server.http.portal.session import Portal, Visitor
@@ -23,7 +21,6 @@ from fhir_server.http.portal.site import headers
 from fhir_server.languages import N_
 
 _PAGE = 50
-_LOOKED_THROUGH = 500
 _ACTIONS: Mapping[str, str] = {
     "R": N_("looked at it"),
     "E": N_("looked for something in it"),
@@ -46,15 +43,14 @@ def record_routes(portal: Portal) -> list[BaseRoute]:
 
     async def log(request: Request, visitor: Visitor) -> Response:
         who = await people(visitor, request)
-        asked = {"patient": who.id, "_sort": "-date", "_count": str(_LOOKED_THROUGH)}
+        asked = {"patient": who.id, "_sort": "-date", "_count": str(_PAGE), "_include": "AuditEvent:agent"}
         whole = "own" in request.query_params
-        found = await visitor.visit.entries("AuditEvent", asked)
         # Where one's own looking is told, too, there is hardly anything else to be seen.
-        events = [event for event in found if whole or not _by(event, visitor.caller.subject)][:_PAGE]
-        named = {agent["who"]["reference"] for event in events for agent in _told(event)}
-        names = dict(zip(named, await asyncio.gather(*(_name(visitor, each) for each in named)), strict=True))
+        asked |= {} if whole else {"altid:not": visitor.caller.subject}
+        found = await visitor.visit.entries("AuditEvent", asked)
+        names = {f"{each['resourceType']}/{each['id']}": _name(each) for each in found}
         zone = portal.site.settings.time_zone
-        rows = [_row(event, names, visitor.language, zone) for event in events]
+        rows = [_row(each, names, visitor.language, zone) for each in found if each["resourceType"] == "AuditEvent"]
         return portal.site.page(request, "log", who=who, name=name_of(who.patient), rows=rows, most=_PAGE, whole=whole)
 
     async def copy(request: Request, visitor: Visitor) -> Response:
@@ -73,28 +69,15 @@ def record_routes(portal: Portal) -> list[BaseRoute]:
     return [Route("/me/log", portal.page(log, ROLE)), Route("/me/copy", portal.page(copy, ROLE))]
 
 
-def _by(event: Mapping[str, Any], subject: str) -> bool:
-    agents = event.get("agent", ())
-    return any(agent.get("who", {}).get("identifier", {}).get("value") == subject for agent in agents)
-
-
-def _told(event: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [agent for agent in event.get("agent", ()) if "reference" in agent.get("who", {})]
-
-
-async def _name(visitor: Visitor, reference: str) -> str:
-    """What an Organization or Practitioner is called; the reference itself where that is not known."""
-    try:
-        found = await visitor.visit.get(reference)
-    except RefusedError:
-        return reference
-    name = found.get("name", "")
-    return str(name) if isinstance(name, str) and name else name_of(found) or reference
+def _name(resource: Mapping[str, Any]) -> str:
+    name = resource.get("name", "")
+    known = name if isinstance(name, str) and name else name_of(resource)
+    return known or f"{resource['resourceType']}/{resource['id']}"
 
 
 def _row(event: Mapping[str, Any], names: Mapping[str, str], language: str, zone: str) -> dict[str, Any]:
     agents = event.get("agent", ())
-    people_named = [names[agent["who"]["reference"]] for agent in _told(event)]
+    told = [agent["who"]["reference"] for agent in event.get("agent", ()) if "reference" in agent.get("who", {})]
     roles = [role.get("text", "") for agent in agents for role in agent.get("role", ())]
     apps = [
         agent["who"]["identifier"]["value"]
@@ -103,7 +86,7 @@ def _row(event: Mapping[str, Any], names: Mapping[str, str], language: str, zone
     ]
     return {
         "moment": languages.moment(str(event.get("recorded", "")), language, zone),
-        "who": people_named,
+        "who": [names.get(each, each) for each in told],
         "roles": [_ROLES[role] for role in roles if role in _ROLES],
         "app": "" if own_app.ID in apps else ", ".join(apps),
         "action": _ACTIONS.get(event.get("action", ""), _ACTIONS["R"]),

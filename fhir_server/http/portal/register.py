@@ -18,7 +18,7 @@ from fhir_server.access import accounts, passwords, sessions
 from fhir_server.domain.demographics import email, phone
 from fhir_server.http import cookies
 from fhir_server.http.forms import with_form
-from fhir_server.http.portal.questions import NO_DATE, NOT_GIVEN, is_date
+from fhir_server.http.portal.questions import LONGEST, NO_DATE, NOT_GIVEN, TOO_LONG, is_date
 from fhir_server.http.portal.session import TOKEN, Portal
 from fhir_server.languages import N_
 from fhir_server.operations import enrolment
@@ -32,7 +32,6 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     INVITED: ("code", "birth-date", "login"),
 }
 _NEEDED = frozenset({"code", "given", "family", "birth-date", "login"})
-_LONGEST = 200
 _OLDEST = 1900
 
 _WRONG_CODE = N_("This code and date of birth do not go together, or the code was used. Ask for a new invitation.")
@@ -59,12 +58,17 @@ def register_routes(portal: Portal) -> list[BaseRoute]:
         authority = portal.context().authority
         await accounts.require_slow(authority, request.client.host if request.client is not None else "")
         async with accounts.once(authority, form.get("once", "")) as first:
-            if not first:
-                return portal.site.page(request, "register-again")
-            user = await _opened(portal, request, typed, password)
-        if user is None:
+            if first:
+                user = await _opened(portal, request, typed, password)
+                await accounts.remember(authority, form.get("once", ""), user)
+        if not first:
+            # A button that was pressed twice: the browser shows what the second press is answered.
+            user = await accounts.opened_before(authority, form.get("once", ""), password)
+        if user is not None:
+            return await _done(portal, request, user)
+        if "code" in typed:
             return _page(portal, request, typed, {"code": _WRONG_CODE}, 422)
-        return await _done(portal, request, user)
+        return portal.site.page(request, "register-again")
 
     handle = portal.anyone(register)
     return [Route(OPEN, handle, methods=["GET", "POST"]), Route(INVITED, handle, methods=["GET", "POST"])]
@@ -100,6 +104,7 @@ def _problems(portal: Portal, typed: Mapping[str, str], password: str) -> dict[s
     right = passwords.SHORTEST <= len(password) <= passwords.LONGEST
     if not right or password.casefold() == typed["login"].casefold():
         found["password"] = _PROBLEMS["password"]
+    found |= {name: TOO_LONG for name, value in typed.items() if len(value) > LONGEST}
     names = (*typed, "password")
     return {name: found[name] for name in names if name in found}
 
@@ -115,7 +120,7 @@ def _page(
         invited=path == INVITED,
         # No account is opened twice by a button that was pressed twice.
         once=secrets.token_urlsafe(16),
-        typed={name: typed.get(name, "")[:_LONGEST] for name in _FIELDS[path]},
+        typed={name: typed.get(name, "") for name in _FIELDS[path]},
         problems=problems,
     )
 

@@ -29,7 +29,7 @@ from smart_health_cards import base64url
 TOKEN, LAUNCH = "portal", "portal-launch"
 """Cookies: the access token, and what a sign-in under way is known again by."""
 _LAUNCH_SECONDS = 600
-_REFUSED = {429: "too-many"}
+_REFUSED = {413: "too-large", 429: "too-many"}
 """Pages for refusals by their status; `unavailable` for all others."""
 _NO_STORE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
@@ -91,7 +91,7 @@ class Portal:
                     return RedirectResponse(sign_in_address(request), 303, _NO_STORE)
                 return self.site.page(request, "refused", error.status, sentences=error.sentences)
             except FhirError as error:
-                return self.site.page(request, "unavailable", error.status)
+                return self._refused(request, error)
 
         return handle
 
@@ -104,11 +104,14 @@ class Portal:
             except ForeignFormError:
                 return self.site.page(request, "form-refused", 403)
             except FhirError as error:
-                response = self.site.page(request, _REFUSED.get(error.status, "unavailable"), error.status)
-                response.headers.update(error.headers)
-                return response
+                return self._refused(request, error)
 
         return handle
+
+    def _refused(self, request: Request, error: FhirError) -> Response:
+        response = self.site.page(request, _REFUSED.get(error.status, "unavailable"), error.status)
+        response.headers.update(error.headers)
+        return response
 
     async def _signed_out(self, request: Request) -> Response:
         """To the sign-in; what was filled in meanwhile waits on a page, to be sent again."""

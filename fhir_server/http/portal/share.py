@@ -15,6 +15,7 @@ from fhir_server import languages
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
+from fhir_server.http.portal.questions import UNKNOWN
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 
@@ -25,7 +26,12 @@ _DAYS: Mapping[str, tuple[int, str]] = {
     "365": (365, N_("For a year")),
 }
 """How long a link may work, by what the form sends."""
-_LONGEST = 80
+_USUAL = "7"
+_LONGEST = {"label": 80, "passcode": 40}
+_PROBLEMS = {
+    "label": N_("This is longer than 80 letters."),
+    "passcode": N_("This is longer than 40 letters."),
+}
 
 
 def share_routes(portal: Portal) -> list[BaseRoute]:
@@ -33,19 +39,27 @@ def share_routes(portal: Portal) -> list[BaseRoute]:
 
     async def share(request: Request, visitor: Visitor) -> Response:
         if request.method == "GET":
-            return await _page(portal, request, visitor, await people(visitor, request), "")
+            return await _page(portal, request, visitor, await people(visitor, request), {"days": _USUAL})
         form = await portal.posted(request)
         who = await people(visitor, request, form.get(CHOSEN))
-        days, _ = _DAYS.get(form.get("days", ""), _DAYS["7"])
+        typed = {
+            "label": form.get("label", "").strip(),
+            "days": form.get("days", ""),
+            "passcode": form.get("passcode", ""),
+        }
+        wrong = {name: _PROBLEMS[name] for name, longest in _LONGEST.items() if len(typed[name]) > longest}
+        if typed["days"] not in _DAYS:
+            wrong["days"] = UNKNOWN
+        if wrong:
+            return await _page(portal, request, visitor, who, typed, problems=wrong, status=422)
+        days, _ = _DAYS[typed["days"]]
         expires = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
         asked: list[dict[str, Any]] = [{"name": "expires", "valueDateTime": expires}]
-        label, passcode = form.get("label", "").strip()[:_LONGEST], form.get("passcode", "")
-        asked += [{"name": "label", "valueString": label}] if label else []
-        asked += [{"name": "passcode", "valueString": passcode}] if passcode else []
+        asked += [{"name": name, "valueString": typed[name]} for name in _LONGEST if typed[name]]
         made = await visitor.visit.post(
             f"{who.reference}/$health-link-create", {"resourceType": "Parameters", "parameter": asked}
         )
-        return await _page(portal, request, visitor, who, str(first(parts(made), "link")))
+        return await _page(portal, request, visitor, who, {"days": _USUAL}, str(first(parts(made), "link")))
 
     async def end(request: Request, visitor: Visitor) -> Response:
         form = await portal.posted(request)
@@ -62,7 +76,17 @@ def share_routes(portal: Portal) -> list[BaseRoute]:
     ]
 
 
-async def _page(portal: Portal, request: Request, visitor: Visitor, who: People, made: str) -> Response:
+async def _page(
+    portal: Portal,
+    request: Request,
+    visitor: Visitor,
+    who: People,
+    typed: Mapping[str, str],
+    made: str = "",
+    *,
+    problems: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> Response:
     told = parts(await visitor.visit.get(f"{who.reference}/$health-links"))
     zone = portal.site.settings.time_zone
     links = [
@@ -79,4 +103,13 @@ async def _page(portal: Portal, request: Request, visitor: Visitor, who: People,
         for link in told.get("link", ())
         if first(link, "active")
     ]
-    return portal.form(request, "share", who=who, name=name_of(who.patient), made=made, links=links, days=_DAYS)
+    return portal.form(
+        *(request, "share", status),
+        who=who,
+        name=name_of(who.patient),
+        made=made,
+        links=links,
+        days=_DAYS,
+        typed={"label": "", "passcode": "", **typed},
+        problems=problems or {},
+    )

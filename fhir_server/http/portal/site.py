@@ -120,6 +120,8 @@ def _environment(language: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # They come with the program, and change with it only.
+        auto_reload=False,
         extensions=["jinja2.ext.i18n"],
     )
     found = languages.translations(language)

@@ -27,7 +27,6 @@ _LONGEST = 1_000
 Resource = dict[str, Any]
 
 _CHANGED = N_("Somebody has changed this dose meanwhile. This is how it stands now.")
-_UNSURE = N_("Say that the dose was not given to this person.")
 
 
 def correcting_routes(portal: Portal) -> list[BaseRoute]:
@@ -41,7 +40,13 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
         today = portal.context().today
         set_today = await lots.of_day(visitor, here, today)
 
-        def page(form: dose_form.DoseForm, status: int = 200, told: str = "", refused: Sequence[str] = ()) -> Response:
+        def page(
+            form: dose_form.DoseForm,
+            status: int = 200,
+            told: str = "",
+            refused: Sequence[str] = (),
+            unsure: Mapping[str, str] | None = None,
+        ) -> Response:
             return portal.form(
                 request,
                 "clinic-correct",
@@ -57,6 +62,7 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
                 sites=dose_form.SITES,
                 routes=dose_form.ROUTES,
                 told=told,
+                unsure=unsure or {},
                 refused=refused,
                 changeable=stored["status"] == "completed",
             )
@@ -67,7 +73,7 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
             return page(dose_form.recorded(stored), 409, _CHANGED)
         if typed.get("decision") == "take-back":
             if typed.get("sure") != "yes":
-                return page(dose_form.recorded(stored), 422, _UNSURE)
+                return page(dose_form.recorded(stored), 422, unsure={"sure": "unsure"})
             wanted = {**stored, "status": "entered-in-error"}
             return await _put(who, visitor, wanted, lambda said: page(dose_form.recorded(stored), 422, refused=said))
         form = dose_form.read(typed, set_today, today)

@@ -45,6 +45,9 @@ PROBLEMS: Mapping[str, str] = {
     "no-expiry": N_("The code does not say when the lot expires. Type the day."),
     "both": N_("None of these cannot be chosen together with one of these."),
     "too-long": N_("This is longer than 200 letters."),
+    "lot-too-long": N_("A lot number has no more than 20 letters."),
+    "nothing-typed": N_("Type a name, a date of birth, a telephone number or a number of the record first."),
+    "unsure": N_("Say that the dose was not given to this person."),
     "no-phone": N_("This is no telephone number."),
     "no-email": N_("This is no e-mail address."),
 }
@@ -123,7 +126,7 @@ def scanned(typed: Mapping[str, str], lots: Sequence[Lot], problems: dict[str, s
         return of_it[0]
     expires = package.expires or day_of(typed.get("expires", ""))
     if not number or len(number) > _LONGEST:
-        problems["number"] = "no-lot"
+        problems["number"] = "lot-too-long" if number else "no-lot"
     if expires is None:
         problems["expires"] = "no-date" if typed.get("expires") else "no-expiry"
     if not number or expires is None or problems.get("number"):

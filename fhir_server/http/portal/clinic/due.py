@@ -14,6 +14,7 @@ from fhir_server import languages
 from fhir_server.http.portal.clinic import pages
 from fhir_server.http.portal.clinic.dose_form import day_of
 from fhir_server.http.portal.parameters import first, parts
+from fhir_server.http.portal.questions import NO_DATE
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 
@@ -32,7 +33,10 @@ def due_routes(portal: Portal) -> list[BaseRoute]:
     """`/clinic/due`; `?day=` for another day."""
 
     async def due(request: Request, visitor: Visitor) -> Response:
-        day = day_of(request.query_params.get("day", "")) or portal.context().today
+        typed = request.query_params.get("day", "")
+        day = day_of(typed) if typed else portal.context().today
+        if day is None:
+            return portal.form(request, "clinic-due", 422, rows=[], day=typed, shown="", more="", problem=NO_DATE)
         asked = {"day": day.isoformat(), "channel": "call-list"}
         asked |= {name: value for name, value in request.query_params.items() if name in _ASKED and name != "day"}
         asked["channel"] = "call-list"
@@ -55,7 +59,7 @@ def due_routes(portal: Portal) -> list[BaseRoute]:
         ]
         more = "" if following is None else "/clinic/due?" + urlsplit(following).query
         shown = languages.day(day, visitor.language)
-        return portal.form(request, "clinic-due", rows=rows, day=day.isoformat(), shown=shown, more=more)
+        return portal.form(request, "clinic-due", rows=rows, day=day.isoformat(), shown=shown, more=more, problem="")
 
     return [Route("/clinic/due", portal.page(due, pages.ROLE))]
 

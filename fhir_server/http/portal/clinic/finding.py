@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server.http.portal.clinic import pages, people, watching
-from fhir_server.http.portal.clinic.dose_form import PROBLEMS, day_of
+from fhir_server.http.portal.clinic.dose_form import PROBLEMS
 from fhir_server.http.portal.clinic.people import Likeness
 from fhir_server.http.portal.session import Portal, Visitor
 
@@ -28,24 +28,21 @@ def finding_routes(portal: Portal) -> list[BaseRoute]:
     async def search(request: Request, visitor: Visitor) -> Response:
         form = await portal.posted(request) if request.method == "POST" else {}
         typed = people.typed_of(form)
-        problem, found, alike = "", [], []
-        if request.method == "POST":
-            if not any(typed[name] for name in ("given", "family", "birth", "phone", "identifier")):
-                problem = "nothing-typed"
-            elif typed["birth"] and day_of(typed["birth"]) is None:
-                problem = "no-date"
-            else:
-                found = await people.found(visitor, typed)
-                ids = {each["id"] for each in found}
-                alike = [each for each in await people.alike(visitor, typed) if each.patient["id"] not in ids]
+        wrong = people.unsearchable(typed) if request.method == "POST" else {}
+        searched, found, alike = request.method == "POST" and not wrong, [], []
+        if searched:
+            found = await people.found(visitor, typed)
+            ids = {each["id"] for each in found}
+            alike = [each for each in await people.alike(visitor, typed) if each.patient["id"] not in ids]
         here, _ = await pages.place(portal, visitor, request)
         return portal.form(
             request,
             "clinic",
-            422 if problem else 200,
+            422 if wrong else 200,
             typed=typed,
-            problem=problem,
-            searched=request.method == "POST" and not problem,
+            wrong=wrong,
+            problems=PROBLEMS,
+            searched=searched,
             found=[pages.shown(each, visitor.language) for each in found],
             alike=_shown(alike, visitor.language),
             place=here,

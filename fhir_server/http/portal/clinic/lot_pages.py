@@ -41,7 +41,9 @@ def lot_routes(portal: Portal) -> list[BaseRoute]:
         response = RedirectResponse("/clinic/lots", 303)
         match typed.get("decision"):
             case "stand":
-                chosen = next((each for each in known if each.id == typed.get("place")), here)
+                chosen = next((each for each in known if each.id == typed.get("place")), None)
+                if chosen is None:
+                    return await page(request, visitor, typed, {"place": "unknown"}, 422)
                 pages.stand(portal, response, chosen)
             case "again":
                 await lots.change(visitor, here, today, await lots.of_the_last_day(visitor, here, today))

@@ -22,6 +22,7 @@ from fhir_server.http.portal.session import Visitor
 from fhir_server.languages import N_
 
 FIELDS = ("given", "family", "birth", "phone", "email", "identifier", "gender")
+_SEARCHED = ("family", "given", "birth", "phone", "identifier")
 GENDERS: Mapping[str, str] = {
     "female": N_("Female"),
     "male": N_("Male"),
@@ -102,6 +103,14 @@ def likeness(typed: Mapping[str, str], patient: Resource) -> Likeness:
     }:
         points, common = points + 1, [*common, N_("the same telephone or e-mail address")]
     return Likeness(patient, points, tuple(common))
+
+
+def unsearchable(typed: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with a search, by field: something is needed to search by."""
+    if not any(typed[name] for name in _SEARCHED):
+        return {"family": "nothing-typed"}
+    wrong = {name: "too-long" for name in _SEARCHED if len(typed[name]) > _LONGEST}
+    return {**wrong, "birth": "no-date"} if typed["birth"] and day_of(typed["birth"]) is None else wrong
 
 
 def problems(typed: Mapping[str, str], today: date) -> dict[str, str]:
