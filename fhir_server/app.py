@@ -201,12 +201,10 @@ async def complete_index(settings: Settings, mongodb_uri: str) -> None:
 
 def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
     """The ASGI application of one worker process."""
-    opened: list[Context] = []
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context = await open_context(settings, mongodb_uri)
-        opened.append(context)
         app.state.context = context
         corrections = Corrections(context)
         corrections.start()
@@ -226,11 +224,11 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
             await upkeep.close()
             await runner.close()
             await corrections.close()
-            opened.clear()
             await context.store.close()
 
     def context() -> Context:
-        return opened[0]
+        found: Context = app.state.context
+        return found
 
     registry = Registry(OPERATIONS)
     app = Application(title="FHIR server for vaccination", lifespan=lifespan, openapi_url=None, redirect_slashes=False)

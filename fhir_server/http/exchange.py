@@ -191,6 +191,13 @@ class Exchange:
         return xml.from_xml(body) if format == "xml" and body else body
 
     @property
+    def _patience(self) -> float:
+        """Seconds to wait for more of the body: a little less than the request has, so that what was slow is told."""
+        patience = self.context.settings.request_seconds
+        ends = self.deadline.when() if self.deadline is not None else None
+        return patience if ends is None else max(0.0, ends - asyncio.get_running_loop().time() - patience / 20)
+
+    @property
     def media_type(self) -> str:
         """The body's media type, without parameters, in lower case; empty when not declared."""
         return formats.essence(self.headers.get("content-type", ""))
@@ -214,7 +221,7 @@ class Exchange:
         received = 0
         while True:
             try:
-                message = await asyncio.wait_for(self._receive(), self.context.settings.request_seconds)
+                message = await asyncio.wait_for(self._receive(), self._patience)
             except TimeoutError:
                 raise refuse(408, "timeout", "slow-body", "The body did not arrive in time.") from None
             if message["type"] == "http.disconnect":

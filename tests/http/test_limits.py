@@ -40,9 +40,15 @@ async def test_300_megabytes_in_chunks(client: httpx.AsyncClient, server: Server
 
 
 async def test_a_length_that_is_too_much_is_refused_before_the_body(server: Server) -> None:
-    for length in (3 * MEGABYTE, 10**18):
+    for path, length in (
+        ("Patient", 2 * MEGABYTE),
+        ("Patient", 10**18),
+        ("Bundle", 10 * MEGABYTE),
+        ("", 10 * MEGABYTE),
+    ):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        head = ("POST /fhir/Patient HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {length}")
+        told = f"Content-Length: {length + 1}"
+        head = (f"POST /fhir/{path} HTTP/1.1", "Host: x", "Content-Type: application/json", told)
         writer.write("\r\n".join((*head, "", "")).encode())
         status = await asyncio.wait_for(reader.readline(), 5)
         assert status.startswith(b"HTTP/1.1 413 ")

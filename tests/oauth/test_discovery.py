@@ -3,12 +3,15 @@
 Discovery, the CapabilityStatement and the endpoints agree; whose scripts may read what; how often one may ask.
 """
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
 from fhir_server.access import rates
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.smart_configuration import CAPABILITIES
+from tests.http.answers import refused
 from tests.oauth.conftest import BASE, EC, ORIGIN, House
 from tests.oauth.systems import ask, claims, signed
 
@@ -103,18 +106,32 @@ async def test_headers_that_every_answer_has(house: House, address: str) -> None
 async def test_the_eleventh_token_request_of_a_second_has_to_wait(house: House) -> None:
     authority = house.context.authority
     second = authority.clock() // 1_000_000
-    from dataclasses import replace
-
     still = replace(authority, clock=lambda: second * 1_000_000, limits=replace(authority.limits, token_requests=10))
     for _ in range(10):
         await rates.require_slow(still, "somebody|192.0.2.1")
-    with pytest.raises(FhirError) as refused:
+    with pytest.raises(FhirError) as raised:
         await rates.require_slow(still, "somebody|192.0.2.1")
-    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
+    assert (raised.value.status, raised.value.headers) == (429, {"Retry-After": "1"})
     await rates.require_slow(still, "somebody else|192.0.2.1")
     await rates.require_slow(still, "somebody|192.0.2.2")
     later = replace(still, clock=lambda: (second + 1) * 1_000_000)
     await rates.require_slow(later, "somebody|192.0.2.1")
+
+
+async def test_the_endpoint_itself_has_the_client_wait(house: House) -> None:
+    context, now = house.app.state.context, house.context.clock() + 10_000_000
+    limits = replace(context.authority.limits, token_requests=2)
+    house.app.state.context = replace(context, authority=replace(context.authority, clock=lambda: now, limits=limits))
+    form = {"grant_type": "refresh_token", "refresh_token": "a.b", "client_id": "hasty"}
+    try:
+        async with house.http() as http:
+            answers = [await http.post("/oauth/token", data=form) for _ in range(3)]
+            other = await http.post("/oauth/token", data={**form, "client_id": "another"})
+    finally:
+        house.app.state.context = context
+    assert [answer.status_code for answer in (*answers[:2], other)] == [400, 400, 400]
+    assert refused(answers[2], 429)[:2] == ("throttled", "too-many-token-requests")
+    assert (answers[2].headers["retry-after"], answers[2].headers["cache-control"]) == ("1", "no-store")
 
 
 def test_who_seems_to_ask() -> None:
