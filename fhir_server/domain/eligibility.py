@@ -16,6 +16,8 @@ from fhir_server.domain.criteria import AgeRange, AnyCode, Finding, all_met, exa
 from fhir_server.domain.facts import BirthDate, Fact, Facts, Source, birthday
 from fhir_server.domain.phases import Group
 
+_AGE, _BIRTHDAY = "age", "birthday-ahead"
+
 Status = Literal["eligible", "not-yet", "not-eligible", "needs-info", "complete", "opted-out"]
 
 BIRTHDAY_HORIZON = timedelta(days=366)
@@ -125,7 +127,11 @@ def _weigh(prospects: Sequence[_Prospect], as_of: date) -> Decision:
         return Decision("needs-info", asked[0].group, _reasons(asked), _missing(asked), best.day if best else None)
     nearer = [prospect for prospect in unknown if prospect.order < best.order]
     still_closed = _reasons([prospect for prospect in failed if prospect.day == as_of], only=False)
-    reasons = (_phase(best, as_of), *_reasons([best]), *still_closed)
+    phase, its_own = _phase(best, as_of), _reasons([best])
+    if phase.code == _BIRTHDAY:
+        # That they reach the age is said; that they have reached it would be wrong today.
+        its_own = tuple(reason for reason in its_own if reason.code != _AGE)
+    reasons = (phase, *its_own, *still_closed)
     return Decision("not-yet", best.group, reasons, _missing(nearer), best.day)
 
 
@@ -186,7 +192,7 @@ def _phase(prospect: _Prospect, as_of: date) -> Reason:
     if group.opens <= as_of and day <= as_of:
         return Reason("phase-open", True, "phase-open", details | {"day": group.opens}, group=group)
     if day > group.opens:
-        return Reason("birthday-ahead", False, "birthday-ahead", details | {"day": day}, group=group)
+        return Reason(_BIRTHDAY, False, _BIRTHDAY, details | {"day": day}, group=group)
     return Reason("phase-not-open", False, "phase-not-open", details | {"day": group.opens}, group=group)
 
 
@@ -207,7 +213,7 @@ def _reason(finding: Finding, prospect: _Prospect) -> Reason:
     kind = criterion.fact
     match criterion:
         case AgeRange(low=low, high=high):
-            kind = "age"
+            kind = _AGE
             shape = "from" if high is None else "to" if low is None else "between"
             details |= {"low": low or 0, "high": high or 0}
             sentence = f"age-{shape}.{verdict}"

@@ -28,6 +28,8 @@ p { margin: .25rem 0 }
 table { width: 100%; border-collapse: collapse; margin: 1rem 0; font-size: .95rem }
 th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; overflow-wrap: anywhere;
   border-bottom: 1px solid #cdd5de }
+th { white-space: nowrap }
+td { min-width: 5.5em }
 nav { display: flex; flex-wrap: wrap; gap: .5rem; margin-top: 1rem }
 nav a { padding: .6rem 1rem; border-radius: 6px; background: #1c4f82; color: #fff; text-decoration: none }
 nav a.plain { background: none; color: #1c4f82; text-decoration: underline }

@@ -94,6 +94,7 @@ def test_a_birthday_ahead_comes_before_a_later_phase() -> None:
     decision = ask(birth_date=born("1956-02-10"), occupation=frozenset({"other"}))
     assert (decision.status, decision.group, decision.opens_on) == ("not-yet", ELDERS, date(2021, 2, 10))
     assert decision.reasons[0].code == "birthday-ahead"
+    assert not [reason for reason in decision.reasons if (reason.code, reason.met) == ("age", True)]
 
 
 def test_age_counts_on_the_day_a_phase_opens() -> None:

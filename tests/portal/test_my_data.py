@@ -46,6 +46,7 @@ async def test_who_looked_at_my_record(town: Town) -> None:
     assert "yourself, or who acts for you" in whole
     assert "yourself, or who acts for you" not in text
     assert "a registry or another system" in text
+    assert "Who this server What issued a card" in text
     assert "demo-amy" not in text
 
 
@@ -70,7 +71,7 @@ async def test_a_dose_is_disputed(town: Town) -> None:
             page = await send(http, form, reason="I was <b>not</b> there")
             assert "We have told those who can correct it." in page.text
         assert (await http.get(address.replace("demo-ruth", "demo-amy"))).status_code == 404
-    tasks = (await as_staff(town, "Task?code=disputed-dose")).json()["entry"]
+    tasks = (await as_staff(town, "Task?code=disputed-dose&patient=demo-ruth")).json()["entry"]
     assert [task["resource"]["description"] for task in tasks] == ["I was <b>not</b> there"]
     assert tasks[0]["resource"]["for"] == {"reference": "Patient/demo-ruth"}
 

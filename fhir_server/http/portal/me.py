@@ -59,6 +59,8 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
             choices.chosen(visitor, who.id),
         )
         eligibility = parts(answer)
+        from_day = first(eligibility, "doseFrom")
+        later = from_day if from_day and from_day > portal.context().today.isoformat() else None
         return portal.form(
             request,
             "me",
@@ -69,7 +71,7 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
             reasons=[first(reason, "text") for reason in eligibility.get("reason", ())],
             missing=[first(question, "text") for question in eligibility.get("missing", ())],
             opens=day_of(first(eligibility, "opensOn"), visitor.language),
-            dose_from=day_of(first(eligibility, "doseFrom"), visitor.language),
+            dose_from=day_of(later, visitor.language),
             doses=[dose_of(each, visitor.language) for each in doses],
             kinds=choices.KINDS,
             chosen=chosen,

@@ -28,6 +28,12 @@ _ACTIONS: Mapping[str, str] = {
     "U": N_("changed something"),
     "D": N_("removed something"),
 }
+_KINDS: Mapping[str, str] = {
+    "health-card-issued": N_("issued a card"),
+    "health-card-revoked": N_("withdrew a card"),
+}
+"""What the log of cards tells, by its subtypes."""
+_SERVER = N_("this server")
 _ROLES: Mapping[str, str] = {
     "recipient": N_("yourself, or who acts for you"),
     "provider": N_("somebody who vaccinates"),
@@ -77,6 +83,7 @@ def _name(resource: Mapping[str, Any]) -> str:
 
 def _row(event: Mapping[str, Any], names: Mapping[str, str], language: str, zone: str) -> dict[str, Any]:
     agents = event.get("agent", ())
+    kinds = [_KINDS[each["code"]] for each in event.get("subtype", ()) if each.get("code") in _KINDS]
     told = [agent["who"]["reference"] for agent in event.get("agent", ()) if "reference" in agent.get("who", {})]
     roles = [role.get("text", "") for agent in agents for role in agent.get("role", ())]
     apps = [
@@ -87,9 +94,9 @@ def _row(event: Mapping[str, Any], names: Mapping[str, str], language: str, zone
     return {
         "moment": languages.moment(str(event.get("recorded", "")), language, zone),
         "who": [names.get(each, each) for each in told],
-        "roles": [_ROLES[role] for role in roles if role in _ROLES],
+        "roles": [_ROLES[role] for role in roles if role in _ROLES] or ([] if told else [_SERVER]),
         "app": "" if own_app.ID in apps else ", ".join(apps),
-        "action": _ACTIONS.get(event.get("action", ""), _ACTIONS["R"]),
+        "action": next(iter(kinds), _ACTIONS.get(event.get("action", ""), _ACTIONS["R"])),
         "refused": event.get("outcome") != "0",
         "reason": next((each.get("text", "") for each in event.get("purposeOfEvent", ())), ""),
     }

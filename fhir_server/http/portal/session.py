@@ -31,6 +31,7 @@ TOKEN, LAUNCH = "portal", "portal-launch"
 _LAUNCH_SECONDS = 600
 _REFUSED = {413: "too-large", 429: "too-many"}
 """Pages for refusals by their status; `unavailable` for all others."""
+_UNKNOWN = "unknown-resource"
 _NO_STORE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
@@ -89,7 +90,9 @@ class Portal:
             except RefusedError as error:
                 if error.status == 401:
                     return RedirectResponse(sign_in_address(request), 303, _NO_STORE)
-                return self.site.page(request, "refused", error.status, sentences=error.sentences)
+                # An id that is not there says nothing to who reads pages.
+                said = () if _UNKNOWN in error.codes else error.sentences
+                return self.site.page(request, "refused", error.status, sentences=said)
             except FhirError as error:
                 return self._refused(request, error)
 

@@ -19,6 +19,8 @@ NARROW = {"width": 320, "height": 640}
 STOPS_OF_A_DAY = 4
 """Day, month, year and the calendar, within one field of type `date`."""
 
+_RUN = """tags => axe.run({runOnly: tags, resultTypes: ['violations'], preload: false, iframes: false})"""
+"""There is no style but what the page has from here, and no page within a page."""
 _LISTED = """
 window.listed = () => { const groups = new Set();
     return [...document.querySelectorAll('a[href], button, input, select, summary, textarea')]
@@ -62,7 +64,7 @@ _WIDE = """() => { const page = document.documentElement; return page.scrollWidt
 async def violations(page: Page) -> list[str]:
     """What axe finds, a line for each element."""
     await page.evaluate(_source())
-    found: dict[str, Any] = await page.evaluate("tags => axe.run({runOnly: tags, resultTypes: ['violations']})", TAGS)
+    found: dict[str, Any] = await page.evaluate(_RUN, TAGS)
     return [
         f"{rule['id']}: {rule['help']}: {node['html'][:160]}" for rule in found["violations"] for node in rule["nodes"]
     ]

@@ -128,7 +128,7 @@ class Reader:
         self.wrong += [f"{name}: {each}" for each in found]
 
     async def keeps(self, name: str) -> None:
-        """Keep a picture of the page."""
+        """Keep a picture of a page that is looked at elsewhere."""
         self._seen.append(name)
         await self.page.wait_for_load_state()
         self.folder.mkdir(parents=True, exist_ok=True)

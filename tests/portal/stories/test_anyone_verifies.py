@@ -33,7 +33,7 @@ async def test_at_the_door(reader: Reader) -> None:
     await reader.types("Or the text of the card", "Hola, soy una tarjeta")
     await reader.presses("Check")
     await reader.reads("It cannot be read as a health card: it is damaged, incomplete, or something else.")
-    await reader.looks("something-else")
+    await reader.keeps("something-else")
     for name, content, said in (
         ("card.png", png(card), "This card is valid"),
         ("cat.jpg", b"\xff\xd8\xff\xe0cat", "The picture cannot be read. Please take a PNG or JPEG."),

@@ -23,12 +23,12 @@ async def test_where_nothing_is(reader: Reader) -> None:
     async with reader.beside("ruth") as ruth:
         await ruth.goes("/clinic")
         await ruth.reads("This page is for others")
-        await ruth.looks("for-others")
+        await ruth.keeps("for-others")
         await ruth.goes("/me?person=demo-amy")
-        await ruth.reads("That did not work")
+        await ruth.reads("That did not work", "What this page is about is not there, or is not for you.")
         await ruth.looks("refused")
         await ruth.goes("/me/dispute?dose=none")
-        await ruth.looks("no-such-dose")
+        await ruth.keeps("no-such-dose")
 
 
 async def test_a_form_that_waited_too_long(reader: Reader) -> None:

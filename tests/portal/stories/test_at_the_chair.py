@@ -57,7 +57,7 @@ async def _opens_the_place(reader: Reader, place: str) -> None:
     await reader.page.select_option("#place", label=place)
     await reader.page.locator("#stand button").click()
     await reader.reads("No lots are set for today.")
-    await reader.looks("lots-none")
+    await reader.keeps("lots-none")
     await reader.presses("Add")
     await reader.is_told_at("code")
     await reader.page.fill("#code", "not a code at all")
@@ -86,7 +86,7 @@ async def _opens_the_place(reader: Reader, place: str) -> None:
 async def _finds_somebody(reader: Reader) -> None:
     await reader.presses("Find")
     await reader.is_told_at("family")
-    await reader.looks("find-nothing")
+    await reader.keeps("find-nothing")
     await reader.types("Family name", "Whitfeld")
     await reader.types("Given name", "Ruth")
     await reader.types("Date of birth", "1950-02-06")
@@ -96,7 +96,7 @@ async def _finds_somebody(reader: Reader) -> None:
     await reader.types("Family name", "whitfield")
     await reader.types("Date of birth", "")
     await reader.presses("Find")
-    await reader.looks("found")
+    await reader.keeps("found")
     await reader.page.locator("#found a[href$='/demo-ruth']").click()
     await expect(reader.page.locator("h1")).to_have_text("Ruth Whitfield")
     await reader.looks("person-complete")
@@ -133,7 +133,7 @@ async def _registers(reader: Reader) -> str:
     await reader.looks("register-alike")
     await reader.button("None of these: register").dblclick()
     await expect(reader.page.locator("h1")).to_have_text(f"Inés {family}")
-    await reader.looks("person-new")
+    await reader.keeps("person-new")
     return reader.page.url
 
 
@@ -158,11 +158,11 @@ async def _records(reader: Reader) -> None:
     await reader.looks("given")
     await reader.presses("Print the card")
     await expect(reader.page.locator("svg").first).to_be_visible()
-    await reader.looks("card")
+    await reader.keeps("card")
     await reader.page.go_back()
     await reader.follows("Another person")
     await expect(reader.page.locator("#watched")).to_contain_text("Inés")
-    await reader.looks("watched")
+    await reader.keeps("watched")
 
 
 async def _is_warned(reader: Reader, person: str) -> None:
@@ -192,7 +192,7 @@ async def _is_warned(reader: Reader, person: str) -> None:
     await reader.presses("Change something")
     assert await reader.page.input_value("#number") == "NIÑOS-1"
     assert await reader.page.is_checked("#health input[value=ill]")
-    await reader.looks("dose-changed")
+    await reader.keeps("dose-changed")
     await reader.presses("Save")
     await reader.follows("Give no dose")
     await expect(reader.page.locator("#doses .doses li")).to_have_count(1)
@@ -218,7 +218,7 @@ async def _corrects(reader: Reader) -> None:
     await reader.ticks("This dose was not given to this person.")
     await reader.presses("Take back")
     await expect(reader.page.locator("#dose")).to_have_attribute("data-status", "entered-in-error")
-    await reader.looks("taken-back")
+    await reader.keeps("taken-back")
 
 
 async def _asks_others(reader: Reader) -> None:
@@ -243,7 +243,7 @@ async def _asks_others(reader: Reader) -> None:
     await reader.types("What is wrong", "Fue otra persona.")
     await reader.button("Send").dblclick()
     await reader.reads("Your request has been sent")
-    await reader.looks("asked")
+    await reader.keeps("asked")
     found = (await as_staff(reader.town, f"Task?focus=Immunization/{made.json()['id']}")).json()
     assert len(found["entry"]) == 1
 
@@ -251,7 +251,7 @@ async def _asks_others(reader: Reader) -> None:
 async def _calls(reader: Reader) -> None:
     await reader.goes("/clinic")
     await reader.follows("People to call")
-    await reader.looks("due")
+    await reader.keeps("due")
     await reader.page.fill("#day", "2021-01-14")
     await reader.presses("Show")
     await reader.reads("Can be vaccinated from today on")

@@ -19,7 +19,7 @@ async def test_without_a_name(reader: Reader) -> None:
     await reader.page.fill("#county", "Wake")
     await reader.presses("Find out", unchecked=True)
     await reader.is_told_at("birth-date")
-    await reader.looks("wrong")
+    await reader.keeps("wrong")
     await expect(reader.page.locator("#county")).to_have_value("Wake")
     await reader.page.fill("#birth-date", SIXTEEN.replace(year=SIXTEEN.year - 16).isoformat())
     await reader.chooses("occupation", "student")

@@ -87,7 +87,7 @@ async def test_registering_without_an_email_address(reader: Reader) -> None:
     await reader.types("The new password", "another one of four words")
     await reader.presses("Save")
     await reader.reads("Your password has been changed. You were signed out everywhere; sign in with the new one.")
-    await reader.looks("password-changed")
+    await reader.keeps("password-changed")
     await reader.follows("Sign in")
     await reader.signs_in(login, "another one of four words")
     await expect(reader.page.locator("h1")).to_have_text("Lucía del Camino")
