@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Many tests wait, for processes to start and to be killed: one more than there are processors.
+TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := $(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --no-loadscope-reorder -m "not long"
 
 # Compiled modules are kept, whatever the surroundings say: a run starts a hundred processes that import the same.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,10 +28,10 @@ serve: $(VENV)/.embedded ## a development server on 127.0.0.1:8000, data in ./da
 	@$(BIN)/fhir-server serve --dev --data data $(ARGS)
 
 test: setup ## all tests
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 coverage: setup ## the same, with a table of the lines no test reaches (two to three times as slow)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-long: setup ## the volumes named in the issues, whole
 	@$(BIN)/python -m pytest -m long --timeout 1800 --volumes=docs/volumes.md $(ARGS)

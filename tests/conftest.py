@@ -26,18 +26,23 @@ def shared() -> Path:
     return SHARED
 
 
-TOGETHER = ("access", "oauth", "portal", "reminders")
+TOGETHER = ("portal", "real_input", "access", "reminders", "oauth")
 """Folders whose files share one application and what was stored in it: each is run by one process, in order."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must be run by the same process: a file, or a folder whose files share one application."""
+    """Say what must be run by the same process: a file, a folder whose files share one application, or a single test
+    that is slow. What takes long is begun first, so that no process is left with it at the end."""
     here = Path(__file__).parent
+    order: dict[int, int] = {}
     for item in items:
         place = item.path.relative_to(here)
-        group = place.parts[0] if place.parts[0] in TOGETHER else place.as_posix()
+        folder, slow = place.parts[0], item.get_closest_marker("slow")
+        group = item.nodeid if slow else folder if folder in TOGETHER else place.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
+        order[id(item)] = 0 if slow else TOGETHER.index(folder) + 1 if folder in TOGETHER else len(TOGETHER) + 1
+    items.sort(key=lambda item: order[id(item)])
 
 
 def pytest_collection_finish() -> None:

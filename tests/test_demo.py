@@ -4,7 +4,10 @@ import re
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_story_is_told_to_its_end() -> None:
     command = [sys.executable, "-m", "fhir_server", "demo", "--check"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120)

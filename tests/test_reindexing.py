@@ -11,6 +11,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import httpx
+import pytest
 
 from fhir_server.store.embedded import EmbeddedDatabase
 from fhir_server.store.store import Store
@@ -32,6 +33,7 @@ async def old_folder(data: Path, count: int) -> None:
         await embedded.stop()
 
 
+@pytest.mark.slow
 async def test_the_command_survives_kill_9_and_goes_on(tmp_path: Path) -> None:
     await old_folder(tmp_path, 3_000)
     command = [sys.executable, "-m", "fhir_server", "reindex", "--data", str(tmp_path)]
@@ -71,6 +73,7 @@ async def test_the_command_survives_kill_9_and_goes_on(tmp_path: Path) -> None:
         await embedded.stop()
 
 
+@pytest.mark.slow
 async def test_the_server_does_it_beside_its_requests(tmp_path: Path) -> None:
     count = 2_500
     await old_folder(tmp_path, count)

@@ -27,6 +27,7 @@ BACK = 20.0
 idle machine it takes 1 to 4; other tests may be running beside this one."""
 
 
+@pytest.mark.slow
 async def test_kills(tmp_path: Path) -> None:
     log = await _survives(tmp_path, ["worker", "database", "server", "database"], 6, 0.7)
     assert log.uncertain > 0

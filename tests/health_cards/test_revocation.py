@@ -155,6 +155,7 @@ async def test_revoked_by_staff(people: People) -> None:
     assert (await people.client.get(f"Patient/{patient}/$health-cards-revoke")).status_code == 405
 
 
+@pytest.mark.slow
 async def test_a_correction_is_not_forgotten_when_the_server_is_killed(own_server: Server) -> None:
     await own_server.start()
     port = own_server.port

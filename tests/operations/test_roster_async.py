@@ -205,6 +205,7 @@ async def test_the_same_file_twice_at_once_makes_everybody_once(client: httpx.As
     assert len(await everybody(client, group)) == 1_500
 
 
+@pytest.mark.slow
 async def test_kill_9_of_the_worker_changes_nothing_of_the_answer(tmp_path: Path) -> None:
     await through_kills(Server(tmp_path), 1_500, [workers_of])
 
@@ -310,6 +311,7 @@ async def settled(client: httpx.AsyncClient, address: str) -> httpx.Response:
             await asyncio.sleep(0.6)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_rows(tmp_path: Path) -> None:
     await volume(tmp_path, 10_000, seconds=90)
 

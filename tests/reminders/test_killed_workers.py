@@ -30,6 +30,7 @@ from tests.reminders.opening import opened
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "kills"),
     [

@@ -4,7 +4,7 @@ import pytest
 
 from fhir_server.fhir.condition import Prefix
 from fhir_server.store.database import Database
-from fhir_server.store.match import starting
+from fhir_server.store.match import Match, starting
 from fhir_server.store.records import Selection
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, create, identifier, patient
@@ -12,7 +12,7 @@ from tests.store.world import ANYBODY, create, identifier, patient
 
 async def test_mongodb_is_told_that_both_bounds_are_of_one_element(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     database, bounds = one.database, starting("family␟smith")
-    others = [
+    others: list[Match] = [
         {"tk": "a␟1", "h": {"$gte": 0, "$lt": 9}},
         {"_id": {"$in": ["a"]}},
         {"lu": {"$gte": 1}},
