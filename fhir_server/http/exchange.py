@@ -38,6 +38,8 @@ class Exchange:
     """The media ranges of a client that takes what a Binary holds, but no FHIR."""
     deadline: asyncio.Timeout | None = None
     """When the request is given up."""
+    _waiting = False
+    """Whether more of the body is waited for."""
 
     def __init__(self, context: Context, scope: Scope, receive: Receive) -> None:
         self.context = context
@@ -171,6 +173,13 @@ class Exchange:
         self.format = formats.named(asked.replace(" ", "+")) or not_acceptable("_format", asked)
         return True
 
+    def given_up(self) -> FhirError:
+        """What is told of a request whose time is over: 408 where it was still to come, else 503."""
+        if self._waiting:
+            return refuse(408, "timeout", "slow-body", "The body did not arrive in time.")
+        issue = Issue("timeout", "out-of-time", "The request took too long and was given up.")
+        return FhirError(503, [issue], {"Retry-After": "2"})
+
     async def resource(self, limit: int) -> bytes:
         """The body as FHIR JSON, also where it came as XML.
 
@@ -189,13 +198,6 @@ class Exchange:
             )
         body = await self.body(limit)
         return xml.from_xml(body) if format == "xml" and body else body
-
-    @property
-    def _patience(self) -> float:
-        """Seconds to wait for more of the body: a little less than the request has, so that what was slow is told."""
-        patience = self.context.settings.request_seconds
-        ends = self.deadline.when() if self.deadline is not None else None
-        return patience if ends is None else max(0.0, ends - asyncio.get_running_loop().time() - patience / 20)
 
     @property
     def media_type(self) -> str:
@@ -220,10 +222,12 @@ class Exchange:
             raise _too_large(limit)
         received = 0
         while True:
+            self._waiting = True
             try:
-                message = await asyncio.wait_for(self._receive(), self._patience)
+                message = await asyncio.wait_for(self._receive(), self.context.settings.request_seconds)
             except TimeoutError:
-                raise refuse(408, "timeout", "slow-body", "The body did not arrive in time.") from None
+                raise self.given_up() from None
+            self._waiting = False
             if message["type"] == "http.disconnect":
                 raise refuse(400, "incomplete", "cut-off", "The connection was closed before the body was complete.")
             chunk = message.get("body", b"")

@@ -72,8 +72,9 @@ class Endpoint:
         except FhirError as error:
             response = refusal(error, exchange)
         except TimeoutError:
-            issue = Issue("timeout", "out-of-time", "The request took too long and was given up.")
-            response = refusal(FhirError(503, [issue], {"Retry-After": "2"}), exchange)
+            if exchange is None:
+                raise
+            response = refusal(exchange.given_up(), exchange)
         except Exception as error:  # the boundary: whatever else failed is a fault of ours, told without its insides
             # A message may quote personal data: only the kind of failure and the places in our code are logged.
             log.error("%s in %s\n%s", type(error).__name__, scope.get("route"), _places(error))
