@@ -26,7 +26,7 @@ async def reader(request: pytest.FixtureRequest, browser: tuple[Browser, Path], 
     language, size = request.param
     story = request.function.__name__.removeprefix("test_")
     folder = PICTURES / story / f"{language}-{size}"
-    for old in folder.glob("*.png"):
+    for old in folder.glob("*.jpg"):
         old.unlink()
     async with reading(browser[0], town, language, SIZES[size], folder) as somebody:
         yield somebody

@@ -4,6 +4,7 @@ https://playwright.dev/python/docs/locators
 """
 
 import os
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -132,8 +133,10 @@ class Reader:
         self._seen.append(name)
         await self.page.wait_for_load_state()
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{len(self._seen):02}-{name}.png"
-        await self.page.screenshot(path=path, full_page=True, animations="disabled")
+        whole = (await self.tools.send("Page.getLayoutMetrics"))["cssContentSize"]
+        asked = {"format": "jpeg", "quality": 75, "captureBeyondViewport": True, "clip": {**whole, "scale": 1}}
+        taken = await self.tools.send("Page.captureScreenshot", asked)
+        (self.folder / f"{len(self._seen):02}-{name}.jpg").write_bytes(b64decode(taken["data"]))
 
     async def signs_in(self, login: str, password: str) -> None:
         """Fill in the form of the sign-in."""

@@ -18,6 +18,7 @@ async def test_where_nothing_is(reader: Reader) -> None:
     await reader.reads("The app that sent you here is not registered.")
     await reader.looks("unknown-app")
     await reader.goes("/cards/none")
+    await reader.reads("There is no such page")
     await reader.goes("/me")
     await expect(reader.page.locator("#username")).to_be_visible()
     async with reader.beside("ruth") as ruth:
