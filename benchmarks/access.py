@@ -48,7 +48,7 @@ async def table(requests: int, runs: int, console: Console) -> str:
         ("the access log", LOGGED, CLINIC),
     ):
         (many, one), (many_less, one_less) = found[with_it], found[without]
-        later = f"+{one.p50 - one_less.p50:.1f}"
+        later = f"{one.p50 - one_less.p50:+.1f}"
         lines.append(_line(f"*{name}*", many.server - many_less.server, many.database - many_less.database, "", later))
     return "\n".join(lines)
 

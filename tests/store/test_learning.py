@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir import edition, json
-from fhir_server.store import learning, relations
+from fhir_server.store import failures, group, learning, relations
 from fhir_server.store.records import Create, Member
 from fhir_server.store.schema import history_of
 from fhir_server.store.store import Store
@@ -22,8 +22,14 @@ from tests.store.world import ANYBODY, TYPES, create, patient, update
 ALL = (*TYPES, "Consent", "Encounter")
 CATEGORY = "https://fhir-server.example/fhir/CodeSystem/consent-category"
 CLINIC, PLANT = {"reference": "Organization/clinic"}, {"reference": "Organization/plant"}
-LARGE = 1_020
+LARGE = 30
 """Members of a roster that are kept out of line."""
+
+
+@pytest.fixture(autouse=True)
+def ten_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "INLINE", 10)
+
 
 State = dict[tuple[str, str], Any]
 
@@ -156,7 +162,7 @@ async def test_it_goes_on_where_it_was_stopped(opened: Opener, monkeypatch: pyte
 
 async def test_an_earlier_version_that_writes_again_is_noticed(opened: Opener) -> None:
     store = await opened(types=ALL)
-    await filled(store)
+    await store.commit(*ANYBODY, [create("ann", patient(1, organization="south"))])
     await forgotten(opened)
     await reindexed(await opened(types=ALL))
     old = await opened(rules=unrelated, types=ALL)
@@ -199,8 +205,6 @@ async def test_what_is_written_meanwhile_is_opened_too(opened: Opener) -> None:
 
 
 async def test_a_database_that_is_away_is_waited_for(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fhir_server.store import failures
-
     store = await opened(types=ALL)
     await filled(store)
     expected = await state(store)
