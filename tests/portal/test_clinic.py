@@ -141,9 +141,8 @@ async def test_lots_of_the_day(town: Town) -> None:
         page = await http.get("/clinic/lots")
         assert "LOT-A" in page.text
         assert "LOT-B" in page.text
-        found = await asked(
-            http, town, "List", identifier="https://fhir-server.example/fhir/NamingSystem/lots-of-the-day|"
-        )
+        known = "https://fhir-server.example/fhir/NamingSystem/lots-of-the-day|"
+        found = await asked(http, town, "List", identifier=known, subject="Location/demo-mercy-clinic")
         [listed] = [entry["resource"] for entry in found["entry"]]
         assert listed["subject"]["reference"] == "Location/demo-mercy-clinic"
         assert {each["batch"]["lotNumber"] for each in listed["contained"]} == {"LOT-A", "LOT-B"}
