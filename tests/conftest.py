@@ -45,8 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order[id(item)])
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Nothing that was collected is ever garbage: the collector need not look at it again."""
+    grouped = session.config.getoption("loadgroup", False)
+    assert not grouped or all("@" in item.nodeid for item in session.items), "pytest-xdist does not group these tests"
     gc.collect()
     gc.freeze()
 

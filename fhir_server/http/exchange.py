@@ -224,7 +224,9 @@ class Exchange:
         while True:
             self._waiting = True
             try:
-                message = await asyncio.wait_for(self._receive(), self.context.settings.request_seconds)
+                # Not wait_for: until Python 3.12 it can swallow the deadline around it.
+                async with asyncio.timeout(self.context.settings.request_seconds):
+                    message = await self._receive()
             except TimeoutError:
                 raise self.given_up() from None
             self._waiting = False
