@@ -28,7 +28,8 @@ POLL_SECONDS = 0.2
 """How soon changes of other processes are seen; those of this one wake the sequencer."""
 PAUSE_SECONDS = 0.1
 """Waited after a wake-up, so that a burst of commits is numbered at once."""
-SETTLE_SECONDS = 3.0
+SETTLE_SECONDS = LEASE_SECONDS + 2
+"""Longer than the lease of a process that was killed: a history that is asked for meanwhile comes late, but whole."""
 COMMITS_AT_ONCE = 100
 _LEASE = {"_id": "sequencer"}
 
