@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks import access, cards, pages, validation
 from benchmarks.load import Measured, Request, Serving, measure, median
 from benchmarks.rows import ROWS
-from benchmarks.servers import fill, running
+from benchmarks.servers import fill, running, settled
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 MARKS = ("<!-- table -->", "<!-- end of table -->")
@@ -46,6 +46,7 @@ async def main() -> None:
         with tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder:
             async with running(Path(folder), "--dev") as serving:
                 await fill(serving.base, size, console)
+                await settled(serving)
                 for row in ROWS:
                     make = partial(_sized, row.make, size)
                     median = await _median(serving, make, options.requests, options.runs)

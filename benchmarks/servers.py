@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +12,12 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.load import Serving, children
+from benchmarks.load import Serving, children, cpu
 from benchmarks.population import dose, entry, patient
+
+
+CALM, IDLE = 6, 0.05
+"""Seconds in a row (a checkpoint comes every five), and how much of one such second the processors may be used."""
 
 
 @asynccontextmanager
@@ -55,3 +60,14 @@ async def fill(
                 answer = await client.post("", content=bundle, headers=said)
                 answer.raise_for_status()
                 progress.advance(task, len(numbers))
+
+
+async def settled(serving: Serving, seconds: float = 60) -> None:
+    """Return when server and database have been idle for a while: what was stored just now is still being written in
+    order, which is no cost of the requests that follow."""
+    until = time.monotonic() + seconds
+    calm = 0
+    while calm < CALM and time.monotonic() < until:
+        before = cpu((*serving.server, *serving.database))
+        await asyncio.sleep(1)
+        calm = calm + 1 if cpu((*serving.server, *serving.database)) - before < IDLE else 0
