@@ -15,7 +15,6 @@ from rich.progress import Progress
 from benchmarks.load import Serving, children, cpu
 from benchmarks.population import dose, entry, patient
 
-
 CALM, IDLE = 6, 0.05
 """Seconds in a row (a checkpoint comes every five), and how much of one such second the processors may be used."""
 

@@ -59,7 +59,7 @@ from fhir_server.jobs.runner import Runner
 from fhir_server.jobs.upkeep import Upkeep
 from fhir_server.operations import shipped
 from fhir_server.operations.catalogue import OPERATIONS
-from fhir_server.operations.health_cards_corrections import Corrections
+from fhir_server.operations.health_cards.corrections import Corrections
 from fhir_server.operations.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.store import Store

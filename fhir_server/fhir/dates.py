@@ -36,6 +36,11 @@ class Interval(NamedTuple):
     is_day: bool = False
 
 
+def now() -> str:
+    """This moment as an instant, to the millisecond: of two answers within a second one is the later."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @lru_cache(maxsize=8192)
 def parse(text: str) -> Interval:
     """What a date, dateTime or instant stands for. ValueError where it is none, or a day that does not exist."""

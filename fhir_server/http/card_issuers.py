@@ -15,7 +15,7 @@ from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.http.wire import refusal
 from fhir_server.interactions.reply import is_known
-from fhir_server.operations.health_cards_verify import revocation_list
+from fhir_server.operations.health_cards.verify import revocation_list
 from smart_health_cards import KeyFolder
 
 KEYS_MAX_AGE = 3_600

@@ -24,7 +24,7 @@ from fhir_server.http.card_pdf import pdf
 from fhir_server.http.portal.site import Site
 from fhir_server.http.wire import refusal
 from fhir_server.languages import N_, say
-from fhir_server.operations.health_cards_verify import trust_list
+from fhir_server.operations.health_cards.verify import trust_list
 from smart_health_cards import deep_link, png, read_file, svg, verify
 from smart_health_cards.fast_qr import matrix
 from smart_health_cards.file import EXTENSION, MEDIA_TYPE

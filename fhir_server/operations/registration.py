@@ -96,7 +96,8 @@ def _value(name: str, answers: Sequence[Resource]) -> Value | None:
     return None
 
 
-def _authored(response: Resource) -> str:
-    """When it was said, as sortable text."""
-    text = response.get("authored") or response.get("meta", {}).get("lastUpdated")
-    return "" if text is None else dates.parse(text).lo
+def _authored(response: Resource) -> tuple[str, str]:
+    """When it was said, and stored, as sortable text."""
+    stored = response.get("meta", {}).get("lastUpdated")
+    said = response.get("authored") or stored
+    return "" if said is None else dates.parse(said).lo, "" if stored is None else dates.parse(stored).lo

@@ -47,6 +47,14 @@ def test_the_latest_response_counts_whole() -> None:
         assert known.about("occupation")[0].source == Source("self", "QuestionnaireResponse/2", date(2021, 1, 2))
 
 
+def test_of_two_responses_of_one_second_the_one_stored_later_counts() -> None:
+    said = "2021-01-02T10:00:00Z"
+    older = response("2", said, {"occupation": [coding("grocery")]}, meta={"lastUpdated": "2021-01-02T10:00:00.100Z"})
+    newer = response("1", said, {"occupation": [coding("student")]}, meta={"lastUpdated": "2021-01-02T10:00:00.200Z"})
+    for order in ([older, newer], [newer, older]):
+        assert value(read(responses=order), "occupation") == {"student"}
+
+
 def test_a_provider_stands_beside_the_person() -> None:
     own = response("1", "2021-01-02", {"residence": [coding("household")]})
     theirs = response("2", "2021-01-01", {"residence": [coding("congregate")]}, source={"reference": "Practitioner/7"})

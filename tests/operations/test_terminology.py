@@ -17,9 +17,9 @@ from fhir_server.context import Context
 from fhir_server.interactions.terminology_capabilities import EXPANSION
 from fhir_server.operations.arguments import from_query
 from fhir_server.operations.registry import Call, Handler, definition
-from fhir_server.operations.terminology_expand import expand
-from fhir_server.operations.terminology_lookup import lookup
-from fhir_server.operations.terminology_validate import in_value_set
+from fhir_server.operations.terminology.expand import expand
+from fhir_server.operations.terminology.lookup import lookup
+from fhir_server.operations.terminology.validate import in_value_set
 from profiles import structure
 from tests.http.answers import JSON, refused
 

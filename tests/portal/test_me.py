@@ -97,6 +97,11 @@ async def test_answers_are_changed_and_looked_at_anew(town: Town) -> None:
         again = await http.get("/me/answers")
         assert re.search(r'value="education" checked', again.text)
         assert 'value="Wake"' in again.text
+        # However quickly they follow each other, the last ones count.
+        for occupation in ("health-care", "education", "health-care", "education"):
+            await send(http, form_to(again, "/me/answers"), occupation=occupation)
+            again = await http.get("/me/answers")
+            assert re.search(rf'value="{occupation}" checked', again.text)
 
 
 async def test_nobody_elses_record(town: Town) -> None:

@@ -4,13 +4,13 @@ https://hl7.org/fhir/R4/questionnaireresponse.html
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from fhir_server.fhir import dates
 from fhir_server.fhir.outcome import refuse
 from fhir_server.http.forms import posted_by_page
 from fhir_server.http.portal import questions
@@ -63,7 +63,7 @@ async def _questionnaire(visitor: Visitor) -> dict[str, Any]:
 
 
 async def _latest(visitor: Visitor, who: People) -> Mapping[str, Any]:
-    asked = {"subject": who.reference, "questionnaire": REGISTRATION, "_sort": "-authored", "_count": "1"}
+    asked = {"subject": who.reference, "questionnaire": REGISTRATION, "_sort": "-authored,-_lastUpdated", "_count": "1"}
     return next(iter(await visitor.visit.entries("QuestionnaireResponse", asked)), {})
 
 
@@ -74,6 +74,6 @@ def _response(questionnaire: Mapping[str, Any], who: People, filled: Sequence[qu
         "status": "completed",
         "subject": {"reference": who.reference},
         "source": {"reference": who.reference},
-        "authored": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "authored": dates.now(),
         "item": questions.items(questionnaire, filled),
     }

@@ -6,9 +6,9 @@ They are never mixed: who declines the vaccine may still be written to, and who 
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from fhir_server.fhir import dates
 from fhir_server.http.portal.session import Visitor
 from fhir_server.languages import N_
 from fhir_server.operations.vocabulary import CONSENT_CATEGORY
@@ -60,7 +60,7 @@ async def choose(visitor: Visitor, patient: str, kind: str) -> None:
         "scope": {"coding": [_SCOPE]},
         "category": [{"coding": [{"system": CONSENT_CATEGORY, "code": kind}]}],
         "patient": {"reference": f"Patient/{patient}"},
-        "dateTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "dateTime": dates.now(),
         "policyRule": {"text": KINDS[kind][1]},
         "provision": {"type": "deny"},
     }

@@ -18,7 +18,7 @@ from fhir_server.http.card_face import Face, face
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.portal.site import Site, headers
 from fhir_server.http.portal.verdicts import HEADINGS, Outcome, outcome
-from fhir_server.operations.health_cards_verify import reports
+from fhir_server.operations.health_cards.verify import reports
 from smart_health_cards import CardError, Report, read_picture
 
 MOST_BYTES = 12_000_000

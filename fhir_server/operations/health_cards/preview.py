@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import Issue, operation_outcome, refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations.health_cards_record import issuer, keys_for, read, rids
+from fhir_server.operations.health_cards.record import issuer, keys_for, read, rids
 from fhir_server.operations.registry import Call
 from fhir_server.store.records import Stored
 from smart_health_cards import CardError, LeftOut, prepare

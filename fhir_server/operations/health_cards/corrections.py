@@ -17,8 +17,8 @@ from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.operations import health_cards_log as log
-from fhir_server.operations.health_cards_record import code_allowed, normal
+from fhir_server.operations.health_cards import log
+from fhir_server.operations.health_cards.record import code_allowed, normal
 from fhir_server.store.revocations import Change
 from smart_health_cards import minimal
 

@@ -12,7 +12,7 @@ from fhir_server.fhir import dates, json
 from fhir_server.fhir.condition import SEPARATOR, Keys
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.search import gather
-from fhir_server.operations import health_cards_value_sets as value_sets
+from fhir_server.operations.health_cards import value_sets
 from fhir_server.operations.registry import Call
 from fhir_server.store.records import Stored
 from profiles.definitions import RESOURCE_TYPES

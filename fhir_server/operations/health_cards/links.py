@@ -15,7 +15,7 @@ from fhir_server.context import Context
 from fhir_server.fhir import dates, json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations.health_cards import issued
+from fhir_server.operations.health_cards.issue import issued
 from fhir_server.operations.registry import Call
 from fhir_server.store.links import StoredLink
 from fhir_server.store.records import Stored

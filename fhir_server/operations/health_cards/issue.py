@@ -4,7 +4,7 @@ https://hl7.org/fhir/uv/smart-health-cards-and-links/OperationDefinition-patient
 
 Order: check -> issuance log -> look again -> sign -> verify the own signature -> keep -> release. What is looked at
 again is the record: a correction made before the log was written is seen then, one made later finds the log entry
-(health_cards_corrections.py), so no card escapes being revoked (docs/decisions/0011-revocation.md).
+(corrections.py), so no card escapes being revoked (docs/decisions/0011-revocation.md).
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import health_cards_log as log
-from fhir_server.operations.health_cards_record import Record, issuer, keys_for, read, rids
+from fhir_server.operations.health_cards import log
+from fhir_server.operations.health_cards.record import Record, issuer, keys_for, read, rids
 from fhir_server.operations.registry import Call
 from fhir_server.store.records import Create, Stored
 from smart_health_cards import Card, CardError, Draft, Issuer, KeyFolder, prepare, release, write_file

@@ -6,8 +6,8 @@ https://hl7.org/fhir/uv/smart-health-cards-and-links/cards-specification.html#re
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
-from fhir_server.operations import health_cards_log as log
-from fhir_server.operations.health_cards_corrections import revoke as revoke_cards
+from fhir_server.operations.health_cards import log
+from fhir_server.operations.health_cards.corrections import revoke as revoke_cards
 from fhir_server.operations.registry import Call
 
 

@@ -11,8 +11,8 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.interactions.terminology import holding, maps_from, refusal
 from fhir_server.operations.registry import Call
-from fhir_server.operations.terminology_asked import Coded, Resource, coded, language, subject
-from fhir_server.operations.terminology_sentences import sentence
+from fhir_server.operations.terminology.asked import Coded, Resource, coded, language, subject
+from fhir_server.operations.terminology.sentences import sentence
 from terminology import concept_map, membership, translation
 from terminology.concept_map import MATCHING, ConceptMap, Target
 from terminology.errors import TerminologyError, UnknownConceptMapError

@@ -11,7 +11,7 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.interactions.terminology import holding, refusal
 from fhir_server.operations.registry import Call
-from fhir_server.operations.terminology_asked import coded, day, language
+from fhir_server.operations.terminology.asked import coded, day, language
 from terminology.code_system import CodeSystem
 from terminology.concept import Concept
 from terminology.errors import UnknownCodeError, UnknownSystemError

@@ -13,9 +13,9 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.interactions.terminology import holding, refusal
 from fhir_server.operations.registry import Call
-from fhir_server.operations.terminology_asked import Coded, Resource, coded, day, language, parameters, subject
-from fhir_server.operations.terminology_context import bound_value_set
-from fhir_server.operations.terminology_sentences import sentence
+from fhir_server.operations.terminology.asked import Coded, Resource, coded, day, language, parameters, subject
+from fhir_server.operations.terminology.context import bound_value_set
+from fhir_server.operations.terminology.sentences import sentence
 from terminology import code_system, membership, value_set
 from terminology.code_system import CodeSystem
 from terminology.concept import Concept

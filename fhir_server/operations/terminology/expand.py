@@ -12,8 +12,8 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.interactions.terminology import holding, refusal
 from fhir_server.operations.registry import Call
-from fhir_server.operations.terminology_asked import Resource, day, language, subject
-from fhir_server.operations.terminology_context import bound_value_set
+from fhir_server.operations.terminology.asked import Resource, day, language, subject
+from fhir_server.operations.terminology.context import bound_value_set
 from terminology import published, value_set
 from terminology.errors import CyclicValueSetError, TerminologyError, TooCostlyError, UnknownValueSetError
 from terminology.expansion import Entry, folded

@@ -1,0 +1,1 @@
+"""What codes mean: the operations of CodeSystem, ValueSet and ConceptMap."""
