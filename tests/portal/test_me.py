@@ -99,7 +99,9 @@ async def test_answers_are_changed_and_looked_at_anew(town: Town) -> None:
         assert 'value="Wake"' in again.text
         # However quickly they follow each other, the last ones count.
         for occupation in ("health-care", "education", "health-care", "education"):
-            await send(http, form_to(again, "/me/answers"), occupation=occupation)
+            typed = {"birth-date": "1950-06-02", "county": "Wake", "occupation": occupation}
+            sent = await send(http, form_to(again, "/me/answers"), **typed)
+            assert sent.url == right.url
             again = await http.get("/me/answers")
             assert re.search(rf'value="{occupation}" checked', again.text)
 
