@@ -29,6 +29,8 @@ Hours = Annotated[
     float, typer.Option(min=1, help="Hours a key is published before it signs; verifiers keep the key set for one.")
 ]
 Kid = Annotated[str, typer.Argument(help="The key, as `keys list` names it.")]
+_NAMED = {"ignore_unknown_options": True}
+"""One key in 64 has a name that begins with a hyphen, as an option does."""
 
 
 @app.command("list")
@@ -63,7 +65,7 @@ def rotate(data: DataFolder = Path("data"), tenant: Tenant = None, publish_ahead
     out.print(f"{made.kid} signs from {_day(made.active_from)}", soft_wrap=True)
 
 
-@app.command("retire")
+@app.command("retire", context_settings=_NAMED)
 def retire(kid: Kid, data: DataFolder = Path("data"), tenant: Tenant = None) -> None:
     """Destroy a private key. Its public part stays, and with it every card it has signed."""
     with _told():
@@ -73,7 +75,7 @@ def retire(kid: Kid, data: DataFolder = Path("data"), tenant: Tenant = None) -> 
         _tell_who_signs(keys)
 
 
-@app.command("compromise")
+@app.command("compromise", context_settings=_NAMED)
 def compromise(kid: Kid, data: DataFolder = Path("data"), tenant: Tenant = None) -> None:
     """Withdraw a key that somebody else may have: no card it has signed verifies any more, from now on."""
     with _told():

@@ -43,8 +43,10 @@ def test_the_life_of_a_key(tmp_path: Path) -> None:
     assert kids(tmp_path)[first] == "compromised"
     assert run("retire", *states, *data).exit_code == 0
     assert not list((tmp_path / "keys" / "cards").glob("*.pem"))
-    unknown = run("retire", "nobody", *data)
-    assert unknown.exit_code == 1 and "no such key" in unknown.stderr
+    for command in ("retire", "compromise"):
+        for name in ("nobody", "-aoAz_jR9dXpFW60SuUwR3T2GrX7Pz0p5KKJ3LQAEVo"):
+            unknown = run(command, name, *data)
+            assert unknown.exit_code == 1 and "no such key" in unknown.stderr
     hasty = run("generate", *data, "--publish-ahead", "0.5")
     assert hasty.exit_code == 2
 
