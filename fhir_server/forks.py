@@ -123,4 +123,5 @@ def _begin(called: str, work: str, arguments: tuple[object, ...]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # What was imported stays: no collection need look at it again.
     gc.freeze()
+    gc.enable()
     getattr(worker, work)(*arguments)

@@ -6,11 +6,14 @@ To import it ties the process to its parent: each fork holds the pipe by which P
 the supervisor is gone, and ends only with the fork server itself.
 """
 
+import gc
 import os
+from importlib import import_module
 
-from fhir_server import worker
 from fhir_server.store import tether
 
-__all__ = ["worker"]
+# Nothing of what is imported is ever garbage, and to look for some takes a sixth of the time. Forks turn it on again.
+gc.disable()
+import_module("fhir_server.worker")
 
 tether.tie(os.getppid())

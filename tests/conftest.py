@@ -15,6 +15,9 @@ from fhir_server.store import tether
 
 pytest_plugins = ["tests.volumes"]
 
+# Until everything is collected, which is never garbage; pytest_collection_finish turns it on again.
+gc.disable()
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -51,6 +54,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     assert not grouped or all("@" in item.nodeid for item in session.items), "pytest-xdist does not group these tests"
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 class Server:

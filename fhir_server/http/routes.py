@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html#summary
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -50,7 +51,8 @@ def fhir_routes(context: Callable[[], Context], registry: Registry) -> list[Base
         return capabilities.metadata(settings, offered, pairs)
 
     async def metadata(exchange: Exchange) -> Reply:
-        return describe(exchange.context.settings, exchange.parameters)
+        # The first time it is authored, which takes half a second: meanwhile others are answered.
+        return await asyncio.to_thread(describe, exchange.context.settings, exchange.parameters)
 
     async def operation(exchange: Exchange) -> Reply:
         return await _operation(exchange, registry)

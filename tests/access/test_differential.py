@@ -74,7 +74,10 @@ class Filter:
 
     everything: list[Resource]
 
-    def related(self, person: str) -> set[str]:
+    def __post_init__(self) -> None:
+        self._related = {person: self._relate(person) for person in PERSONS}
+
+    def _relate(self, person: str) -> set[str]:
         records = [each for each in self.everything if person_of(each) == person]
         registered = {o for each in records if each["resourceType"] == "Patient" for o in organizations_of(each)}
         if any(each["resourceType"] == "Consent" for each in records):
@@ -95,7 +98,7 @@ class Filter:
             return True
         hidden = RESTRICTED in resource["meta"].get("security", ())
         if caller.organization:
-            return not hidden and caller.organization in self.related(person)
+            return not hidden and caller.organization in self._related[person]
         return person in caller.patients
 
     def _by_scope(self, caller: Caller, scope: str, resource: Resource, verb: str) -> bool:
