@@ -28,7 +28,7 @@ log = logging.getLogger("fhir_server.http")
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
 
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 5.0
 
 _FHIR = "application/fhir+json"
 FHIR_JSON = f"{_FHIR}; charset=utf-8"

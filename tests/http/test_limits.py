@@ -35,7 +35,7 @@ async def test_300_megabytes_in_chunks(client: httpx.AsyncClient, server: Server
     started = time.monotonic()
     answer = await client.post(address, content=endless(300), headers=form if "_search" in address else JSON)
     assert refused(answer, 413)[:2] == ("too-long", "body-too-large")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert sum(memory(process) for process in workers) - before < 40 * MEGABYTE
 
 

@@ -107,12 +107,14 @@ class House:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cheap_passwords() -> Iterator[None]:
-    """Passwords that cost next to nothing: dozens are looked at here. What they cost otherwise has its own test."""
+def costly() -> Iterator[PasswordHasher]:
+    """How passwords are hashed elsewhere; here, where dozens are looked at, they cost next to nothing."""
     costly = passwords._hasher
     passwords._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    yield
+    passwords._nobody.cache_clear()
+    yield costly
     passwords._hasher = costly
+    passwords._nobody.cache_clear()
 
 
 @pytest.fixture(scope="session")
