@@ -33,6 +33,11 @@ TOGETHER = ("portal", "real_input", "access", "reminders", "oauth")
 """Folders whose files share one application and what was stored in it: each is run by one process, in order."""
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text is called by its length: what tests are called travels between processes."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > 200 else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what must be run by the same process: a file, a folder whose files share one application, or a single test
