@@ -207,9 +207,10 @@ async def compare(house: House, rule: Filter, chance: random.Random) -> str:
     entries = body.get("entry", [])
     if "count" not in extra:
         assert {each["resource"]["id"] for each in entries if each["search"]["mode"] == "match"} == wanted, told
-    mentioned = {person_of(each) for each in rule.everything if rule.sees(who, each, "r") or rule.sees(who, each, "s")}
+    seen = [each for each in rule.everything if rule.sees(who, each, "r") or rule.sees(who, each, "s")]
+    named = {each["id"] for each in seen} | {person_of(each) for each in seen}
     for each in rule.everything:
-        if not (rule.sees(who, each, "r") or rule.sees(who, each, "s")) and each["id"] not in mentioned:
+        if each["id"] not in named:
             assert f'"{each["id"]}"' not in answer.text, (told, each["id"])
             assert f'/{each["id"]}"' not in answer.text, (told, each["id"])
     return "found" if wanted else "empty"

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#concurrency
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from itertools import cycle
 
 import httpx
 import pytest
@@ -17,13 +18,29 @@ from tests.http.test_batch import entry
 CLIENTS = 100
 ROUNDS = 20
 SYSTEM = "https://concurrency.example"
-LIMITS = httpx.Limits(max_connections=CLIENTS)
+
+
+class Crowd(httpx.AsyncBaseTransport):
+    """A connection for each of a hundred, in turn: one pool would look through all of them at each request."""
+
+    def __init__(self) -> None:
+        self._all = [httpx.AsyncHTTPTransport(verify=False) for _ in range(CLIENTS)]
+        self._turn = cycle(self._all)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As the next of them would."""
+        return await next(self._turn).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for each in self._all:
+            await each.aclose()
 
 
 @pytest.fixture(scope="module")
 async def crowd(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a connection for everybody, to a server with one worker."""
-    async with httpx.AsyncClient(base_url=server.base + "/", timeout=60, limits=LIMITS) as client:
+    async with httpx.AsyncClient(base_url=server.base + "/", timeout=60, transport=Crowd()) as client:
         yield client
 
 
@@ -32,7 +49,7 @@ async def two_workers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     """The same, to a server of two processes."""
     server = Server(tmp_path_factory.mktemp("two"), "--workers", "2")
     await server.start()
-    async with httpx.AsyncClient(base_url=server.base + "/", timeout=60, limits=LIMITS) as client:
+    async with httpx.AsyncClient(base_url=server.base + "/", timeout=60, transport=Crowd()) as client:
         yield client
     assert await server.stop() == 0
 
