@@ -8,6 +8,7 @@ be told, also where the Group itself is hidden from them.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -54,6 +55,25 @@ async def page(
     """Records of the next `limit` people, and the position to go on from; None at the end."""
     found = await context.store.search(caller, predicate, Selection("Patient", EVERYTHING, limit=limit, after=after))
     return await _records(context, caller, predicate, found.rows), found.next
+
+
+async def listed(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    day: date,
+    after: tuple[str | int, ...] | None,
+    limit: int,
+) -> tuple[list[facts.Record], tuple[str | int, ...] | None]:
+    """Likewise of the next `limit` people on that day's call list."""
+    found = await context.store.called(caller, predicate, day, limit, after)
+    return await _records(context, caller, predicate, found.rows), found.next
+
+
+async def some(context: Context, caller: Caller, predicate: Predicate, ids: Iterable[str]) -> list[facts.Record]:
+    """Records of those people with these ids who are there."""
+    found = await context.store.read_many(caller, predicate, [("Patient", id) for id in ids])
+    return await _records(context, caller, predicate, found)
 
 
 async def _records(

@@ -22,7 +22,7 @@ from fhir_server.interactions.search import gather
 from fhir_server.operations import phases, vocabulary
 from fhir_server.store.records import Stored
 
-_PHASES = Keys("tk", (f"code{SEPARATOR}{vocabulary.GROUP_KIND}|eligibility-phase",))
+PHASES = Keys("tk", (f"code{SEPARATOR}{vocabulary.GROUP_KIND}|eligibility-phase",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def every(context: Context, as_of: date) -> tuple[list[Group], list[tuple[
     """All phase Groups in use on that day, of every policy, and those that cannot be read."""
     known: list[Group] = []
     unreadable: list[tuple[str, str]] = []
-    for current in await gather(context, SERVER, allow_all, "Group", _PHASES):
+    for current in await gather(context, SERVER, allow_all, "Group", PHASES):
         row = await _on(context, current, as_of)
         if row.raw is None:
             continue

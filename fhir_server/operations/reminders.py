@@ -2,10 +2,11 @@
 
 https://hl7.org/fhir/R4/communicationrequest.html
 
-Everybody the caller may see is looked at, a page of people at a time; most of them have nothing due.
+Everybody the caller may see is looked at, a page of people at a time; most of them have nothing due. For those to be
+called there is a list of the day (call_list.py), whose people alone are looked at.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -63,9 +64,24 @@ async def page(
     channel: Channel | None = None,
 ) -> tuple[list[Due], Position | None]:
     """What is due for the next `limit` people (over this channel alone), and where to go on; None at the end."""
-    before, now = await _policies(context, day)
     records, following = await people.page(context, caller, predicate, after, limit)
-    return [each for record in records for each in _of(record, before, now, channel)], following
+    return await _decided(context, records, day, channel), following
+
+
+async def listed(
+    context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int
+) -> tuple[list[Due], Position | None]:
+    """Likewise for the next `limit` people on that day's call list: decided on as they are now, not as they were when
+    they came onto it."""
+    records, following = await people.listed(context, caller, predicate, day, after, limit)
+    return await _decided(context, records, day, "call-list"), following
+
+
+async def of_people(
+    context: Context, caller: Caller, predicate: Predicate, ids: Iterable[str], day: date, channel: Channel
+) -> list[Due]:
+    """What is due over this channel for the people with these ids."""
+    return await _decided(context, await people.some(context, caller, predicate, ids), day, channel)
 
 
 async def of_person(
@@ -105,6 +121,15 @@ def over(each: Due, today: date) -> bool:
     return since or reminders.stopped(known, contact)
 
 
+async def _decided(
+    context: Context, records: Sequence[facts.Record], day: date, channel: Channel | None
+) -> list[Due]:
+    if not records:
+        return []
+    before, now = await _policies(context, day)
+    return [each for record in records for each in _of(record, before, now, channel)]
+
+
 async def _registered(
     context: Context, caller: Caller, predicate: Predicate, response: Resource, since: int
 ) -> Due | None:
@@ -140,13 +165,21 @@ async def answer(call: Call) -> Reply:
     if channel is None and named is not None:
         text = f"A channel is email or call-list, not '{named}'."
         raise refuse(400, "value", "invalid-value", text, "channel")
-    count = arguments.one("_count")
+    count, everybody = arguments.one("_count"), arguments.one("everybody") is True
     limit = people.PAGE if count is None else min(int(count), context.settings.max_page_size)
     asked = [("day", day.isoformat()), ("_count", str(limit))] + ([("channel", channel)] if channel else [])
+    asked += [("everybody", "true")] if everybody else []
     bound = [("", _PATH), *asked]
     position = None if call.page is None else paging.redeem(context, call.caller, bound, call.page)
-    found, following = await page(context, call.caller, call.predicate, day, position, limit, channel)
-    parameters = [_parameter(each) for each in found]
+    standing = await context.store.call_list.standing() if channel == "call-list" and not everybody else None
+    if standing is not None and standing.day == day:
+        # Places on the list and in everybody's order are the same: a page link outlives the list it was given for.
+        found, following = await listed(context, call.caller, call.predicate, day, position, limit)
+        parameters = [_parameter(each) for each in found]
+        parameters.append({"name": "asOf", "valueInstant": json.instant(standing.as_of)})
+    else:
+        found, following = await page(context, call.caller, call.predicate, day, position, limit, channel)
+        parameters = [_parameter(each) for each in found]
     if following is not None:
         token = paging.issue(context, call.caller, bound, following)
         link = paging.address(f"{context.settings.base}/{_PATH}", [*asked, *call.shape, (paging.PARAMETER, token)])

@@ -48,6 +48,17 @@ class Search:
         positions = tuple(asked.position(row) for row in rows) if selection.sort else ()
         return Page(tuple(stored(selection.type, row) for row in rows), following, positions)
 
+    async def places(
+        self, collection: str, where: Condition, limit: int, after: tuple[str | int, ...] | None
+    ) -> tuple[list[str], tuple[str | int, ...] | None]:
+        """The ids of one page of a collection whose documents have index entries, and where to go on; None at the
+        end."""
+        asked = Selection(collection, where, limit=limit, after=after)
+        documents = await self._documents(Rows(asked, NATURAL, {"vid": 1}))
+        rows = documents[:limit]
+        following = NATURAL.position(rows[-1]) if len(documents) > limit else None
+        return [row["_id"] for row in rows], following
+
     async def ids(self, resource_type: str, where: Condition, limit: int) -> list[str]:
         """The ids of all matches. FhirError 400 `too-costly` beyond `limit`: never cut off silently."""
         documents = await self._documents(Rows(Selection(resource_type, where, limit=limit), NATURAL, {"vid": 1}))
