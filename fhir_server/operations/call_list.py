@@ -25,8 +25,8 @@ _TYPES = ("Patient", *(kind for kind, _ in people.ABOUT))
 
 
 async def update(context: Context, turn: Turn, rest: float = 1.0) -> None:
-    """Make the list of today where it does not stand, else look at those about whom something has changed. `rest` is how
-    long to pause after each part of the work, in its durations; the turn is kept meanwhile. FhirError 503."""
+    """Make the list of today where it does not stand, else look at those about whom something has changed. `rest` is
+    how long to pause after each part of the work, in its durations; the turn is kept meanwhile. FhirError 503."""
     standing = await context.store.call_list.standing()
     if standing is None or standing.day != context.today:
         standing = await _make(context, turn, rest)

@@ -121,9 +121,7 @@ def over(each: Due, today: date) -> bool:
     return since or reminders.stopped(known, contact)
 
 
-async def _decided(
-    context: Context, records: Sequence[facts.Record], day: date, channel: Channel | None
-) -> list[Due]:
+async def _decided(context: Context, records: Sequence[facts.Record], day: date, channel: Channel | None) -> list[Due]:
     if not records:
         return []
     before, now = await _policies(context, day)
@@ -168,18 +166,19 @@ async def answer(call: Call) -> Reply:
     count, everybody = arguments.one("_count"), arguments.one("everybody") is True
     limit = people.PAGE if count is None else min(int(count), context.settings.max_page_size)
     asked = [("day", day.isoformat()), ("_count", str(limit))] + ([("channel", channel)] if channel else [])
-    asked += [("everybody", "true")] if everybody else []
+    patients = arguments.one("patients") is True
+    asked += [(name, "true") for name, given in (("everybody", everybody), ("patients", patients)) if given]
     bound = [("", _PATH), *asked]
     position = None if call.page is None else paging.redeem(context, call.caller, bound, call.page)
     standing = await context.store.call_list.standing() if channel == "call-list" and not everybody else None
     if standing is not None and standing.day == day:
         # Places on the list and in everybody's order are the same: a page link outlives the list it was given for.
         found, following = await listed(context, call.caller, call.predicate, day, position, limit)
-        parameters = [_parameter(each) for each in found]
-        parameters.append({"name": "asOf", "valueInstant": json.instant(standing.as_of)})
+        parameters: list[Resource] = [{"name": "asOf", "valueInstant": json.instant(standing.as_of)}]
     else:
         found, following = await page(context, call.caller, call.predicate, day, position, limit, channel)
-        parameters = [_parameter(each) for each in found]
+        parameters = []
+    parameters += [_parameter(each, patients) for each in found]
     if following is not None:
         token = paging.issue(context, call.caller, bound, following)
         link = paging.address(f"{context.settings.base}/{_PATH}", [*asked, *call.shape, (paging.PARAMETER, token)])
@@ -216,14 +215,16 @@ def _of(
         return combined.may_come(known, groups[on], on, partial(forecasts.of, record, known, on))
 
     def decided(on: date) -> Decision:
-        return combined.decide(known, groups[on], on, forecasts.of(record, known, on))
+        # Of who has begun only the schedule is told; weighing all phases would cost as much again.
+        weighed = () if reminders.has_begun(known, day) else groups[on]
+        return combined.decide(known, weighed, on, forecasts.of(record, known, on))
 
     reminder = reminders.due(known, contact, may_come, decided, day)
     if reminder is not None:
         yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
 
 
-def _parameter(each: Due) -> Resource:
+def _parameter(each: Due, with_patient: bool) -> Resource:
     reminder = each.reminder
     parts: list[Resource] = [
         {"name": "patient", "valueReference": {"reference": each.patient}},
@@ -241,6 +242,8 @@ def _parameter(each: Due) -> Resource:
     if reminder.group is not None:
         parts.append({"name": "group", "valueReference": {"reference": reminder.group.reference}})
     parts.append({"name": "text", "valueString": text(reminder)})
+    if with_patient:
+        parts.append({"name": "record", "resource": each.record.patient})
     return {"name": "reminder", "part": parts}
 
 

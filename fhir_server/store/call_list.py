@@ -79,7 +79,7 @@ class CallList:
 
     async def put(self, day: date, ids: Sequence[str]) -> None:
         """Put these people on the list of that day, as their Patients stand now."""
-        keep = {name: 1 for name in _KEPT}
+        keep = dict.fromkeys(_KEPT, 1)
         async with self.database.reading():
             rows = await self._by_ids("Patient", ids, keep)
         writes = [ReplaceOne({"_id": row["_id"]}, _document(row, day), upsert=True) for row in rows]

@@ -237,7 +237,12 @@ class Store:
             return await self._search.page(replace(selection, where=where))
 
     async def called(
-        self, caller: Caller, predicate: Predicate, day: date, limit: int = 50, after: tuple[str | int, ...] | None = None
+        self,
+        caller: Caller,
+        predicate: Predicate,
+        day: date,
+        limit: int = 50,
+        after: tuple[str | int, ...] | None = None,
     ) -> Page:
         """The Patients of the next `limit` places on the call list of that day, as they stand now: fewer rows where
         some are no longer there for this caller."""

@@ -23,7 +23,7 @@ from fhir_server.http.portal.questions import NO_DATE
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 
-_LISTED, _LOOKED_THROUGH = "50", "150"
+_LISTED, _LOOKED_THROUGH = "25", "50"
 """People of the list on a page, and people looked through for one."""
 _PAGE, _EVERYBODY = "_page", "everybody"
 
@@ -47,18 +47,20 @@ def due_routes(portal: Portal) -> list[BaseRoute]:
         chosen = {"day": day.isoformat()}
         if day != portal.context().today or request.query_params.get(_EVERYBODY) == "true":
             chosen[_EVERYBODY] = "true"
-        asked = {**chosen, "channel": "call-list", "_count": _LOOKED_THROUGH if _EVERYBODY in chosen else _LISTED}
+        # With the Patients: asking for them once more would cost, and be logged, once more.
+        asked = {
+            **chosen,
+            "channel": "call-list",
+            "patients": "true",
+            "_count": _LOOKED_THROUGH if _EVERYBODY in chosen else _LISTED,
+        }
         if _PAGE in request.query_params:
             asked[_PAGE] = request.query_params[_PAGE]
         answer = parts(await visitor.visit.get("Patient/$reminders-due", asked))
         found: list[dict[str, list[Any]]] = answer.get("reminder", [])
-        ids = [first(each, "patient")["reference"].removeprefix("Patient/") for each in found]
-        people = await visitor.visit.entries("Patient", {"_id": ",".join(ids), "_count": "1000"}) if ids else []
-        known = {each["id"]: pages.shown(each, visitor.language) for each in people}
         rows = [
-            (known[id], OCCASIONS[first(each, "occasion")], _phones(known[id].patient), first(each, "text"))
-            for id, each in zip(ids, found, strict=True)
-            if id in known
+            (pages.shown(who, visitor.language), OCCASIONS[first(each, "occasion")], _phones(who), first(each, "text"))
+            for who, each in ((first(each, "record"), each) for each in found)
         ]
         token = dict(parse_qsl(urlsplit(first(answer, "next") or "").query)).get(_PAGE)
         as_of = first(answer, "asOf")
