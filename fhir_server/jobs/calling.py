@@ -19,7 +19,7 @@ from fhir_server.operations import call_list
 
 log = logging.getLogger("fhir_server.jobs")
 
-EVERY_SECONDS = 15.0
+EVERY_SECONDS = 5.0
 LEASE_SECONDS = 60.0
 
 
@@ -43,7 +43,7 @@ class Calling:
 
     async def round(self, rest: float = 1.0) -> None:
         """Bring the list up to date, where it is this process's turn. FhirError 503."""
-        if not await self._turn.take():
+        if await call_list.is_current(self.context) or not await self._turn.take():
             return
         try:
             await call_list.update(self.context, self._turn, rest)

@@ -19,9 +19,20 @@ from fhir_server.store.turns import Turn
 
 AT_ONCE = 100
 """People looked at before others get their turn of the process."""
+AS_OF_SECONDS = 30
+"""While nothing changes the list is said to be that old at most."""
 CHANGES = 1_000
 """Changes of the feed that are looked at together: whoever has several is looked at once."""
 _TYPES = ("Patient", *(kind for kind, _ in people.ABOUT))
+
+
+async def is_current(context: Context) -> bool:
+    """Whether nothing has changed since the list was kept up, a short while ago."""
+    standing = await context.store.call_list.standing()
+    if standing is None or standing.day != context.today:
+        return False
+    is_recent = context.clock() - standing.as_of < AS_OF_SECONDS * 1_000_000
+    return is_recent and await context.store.call_list.reached() == standing.number
 
 
 async def update(context: Context, turn: Turn, rest: float = 1.0) -> None:

@@ -150,7 +150,8 @@ async def _registered(
 async def _policies(context: Context, day: date) -> tuple[tuple[date, Policies], tuple[date, Policies]]:
     """What applies on the day before and on the day."""
     eve = day - timedelta(days=1) if day > date.min else day
-    return (eve, await policies.applying(context, eve)), (day, await policies.applying(context, day))
+    before, now = await policies.in_force_on(context, eve, day)
+    return (eve, before), (day, now)
 
 
 async def answer(call: Call) -> Reply:
