@@ -2,7 +2,8 @@
 
 https://hl7.org/fhir/R4/list.html
 
-Both may be done twice, or by two processes at once: who is on the list is decided on again when it is read.
+Both may be done again at any time: who is on the list is decided on once more when it is read. Who has lost the turn
+stops, so that what they knew does not take the place of what others know by then.
 """
 
 import asyncio
@@ -45,8 +46,9 @@ async def update(context: Context, turn: Turn, rest: float = 1.0) -> None:
         standing = await _kept_up(context, turn, standing, rest)
 
 
-async def _make(context: Context, turn: Turn, rest: float) -> Standing:
-    """Go through everybody. What changes meanwhile is behind the number of the feed that was the last before."""
+async def _make(context: Context, turn: Turn, rest: float) -> Standing | None:
+    """Go through everybody; None where the turn is lost. What changes meanwhile is behind the number of the feed that
+    was the last before."""
     day, kept = context.today, context.store.call_list
     # What is written now takes the place of what is on the list of another day.
     await turn.leave({"day": ""})
@@ -55,19 +57,20 @@ async def _make(context: Context, turn: Turn, rest: float) -> Standing:
     while True:
         began = time.monotonic()
         found, after = await reminders.page(context, SERVER, allow_all, day, after, AT_ONCE, "call-list")
-        await kept.put(day, [_id(each) for each in found])
-        await turn.take()
+        if not await turn.take():
+            return None
+        await kept.put(day, [_id(each) for each in found], standing.number)
         if after is None:
             break
         await asyncio.sleep(rest * (time.monotonic() - began))
-    await kept.clear(day)
+    await kept.clear(day, standing.number)
     await _leave(turn, standing)
     return standing
 
 
 async def _kept_up(context: Context, turn: Turn, standing: Standing, rest: float) -> Standing | None:
-    """Look at those about whom the next changes are; None where there are no more. Where a phase is among the changes,
-    everybody is looked at."""
+    """Look at those about whom the next changes are; None where there are no more, or the turn is lost. Where one is of
+    a phase, everybody is looked at."""
     kept, now = context.store.call_list, context.clock()
     changes = await kept.changes(standing.number, _TYPES, CHANGES)
     if changes.number == standing.number:
@@ -80,9 +83,10 @@ async def _kept_up(context: Context, turn: Turn, standing: Standing, rest: float
         asked = changes.patients[start : start + AT_ONCE]
         found = await reminders.of_people(context, SERVER, allow_all, asked, standing.day, "call-list")
         due = [_id(each) for each in found]
-        await kept.put(standing.day, due)
+        if not await turn.take():
+            return None
+        await kept.put(standing.day, due, changes.number)
         await kept.strike(sorted(set(asked) - set(due)))
-        await turn.take()
         await asyncio.sleep(rest * (time.monotonic() - began))
     following = Standing(standing.day, standing.as_of, changes.number)
     await _leave(turn, following)

@@ -2,11 +2,11 @@
 
 https://hl7.org/fhir/R4/list.html
 
-Derived: it can be thrown away and is made again. A document is {_id: the Patient's id, day, lu, h, hs, ...}, with the
-index entries of the Patient, so that what a caller may see is a condition on it as on the Patient, and the same indexes
-answer it; `hs` has one key more, for the day. It is a superset of what is due: who is found is read again as a Patient,
-within what the caller may see by then. That it stands, and until when it was kept up, is left with the turn of those
-who make it (turns.py).
+Derived: it can be thrown away and is made again. A document is {_id: the Patient's id, day, n, lu, h, hs, ...}, with
+the index entries of the Patient, so that what a caller may see is a condition on it as on the Patient, and the same
+indexes answer it; `hs` has one key more, for the day, and `n` is the number of the feed by which they came onto it. It
+is a superset of what is due: who is found is read again as a Patient, within what the caller may see by then. That it
+stands, and until when it was kept up, is left with the turn of those who make it (turns.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ from fhir_server.store.driver import Document
 from fhir_server.store.plan import IDS_AT_ONCE
 from fhir_server.store.schema import history_of
 from fhir_server.store.search import Search
+from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.turns import Turn
 
 CALL_LIST = "call_list"
@@ -57,6 +58,7 @@ class CallList:
 
     database: Database
     _search: Search
+    _sequencer: Sequencer
 
     def turn(self, seconds: float) -> Turn:
         """The turn to make the list, or to keep it up."""
@@ -77,12 +79,13 @@ class CallList:
         where = All((visible, Keys("hs", (_key(day),))))
         return await self._search.places(CALL_LIST, where, limit, after)
 
-    async def put(self, day: date, ids: Sequence[str]) -> None:
-        """Put these people on the list of that day, as their Patients stand now."""
+    async def put(self, day: date, ids: Sequence[str], number: int) -> None:
+        """Put these people on the list of that day, as their Patients stand now; `number` is that of the feed up to
+        which they were looked at, at least."""
         keep = dict.fromkeys(_KEPT, 1)
         async with self.database.reading():
             rows = await self._by_ids("Patient", ids, keep)
-        writes = [ReplaceOne({"_id": row["_id"]}, _document(row, day), upsert=True) for row in rows]
+        writes = [ReplaceOne({"_id": row["_id"]}, _document(row, day, number), upsert=True) for row in rows]
         if writes:
             async with self.database.writing(len(writes)):
                 await self.database.collection(CALL_LIST).bulk_write(writes, ordered=False)
@@ -94,19 +97,23 @@ class CallList:
             async with self.database.writing():
                 await self.database.collection(CALL_LIST).delete_many(some)
 
-    async def clear(self, day: date) -> None:
-        """Remove what is left of lists before that day."""
+    async def clear(self, day: date, number: int) -> None:
+        """Remove what is left of lists before that day, and of what was known before that number of the feed."""
         async with self.database.writing():
             await self.database.collection(CALL_LIST).delete_many({"day": {"$lt": day.isoformat()}})
+            await self.database.collection(CALL_LIST).delete_many({"n": {"$lt": number}})
 
     async def reached(self) -> int:
-        """The number of the newest change in the feed."""
+        """The number of the newest change in the feed, which holds all that was committed before this call."""
         async with self.database.reading():
+            await self._sequencer.settle()
             return await feed.last(self.database)
 
     async def changes(self, number: int, types: Iterable[str], limit: int) -> Changes:
-        """Whom up to `limit` changes behind this number of the feed are about, of those to resources of these types."""
+        """Whom up to `limit` changes behind this number of the feed are about, of those to resources of these types;
+        all that was committed before this call is in the feed."""
         async with self.database.reading():
+            await self._sequencer.settle()
             rows = await feed.after(self.database, number, limit)
             patients = {row["id"]: None for row in rows if row["t"] == "Patient"}
             for resource_type in set(types) - {"Patient"}:
@@ -139,6 +146,7 @@ def _key(day: date) -> str:
     return f"{CALL_LIST}{SEPARATOR}{day.isoformat()}"
 
 
-def _document(row: Document, day: date) -> Document:
+def _document(row: Document, day: date, number: int) -> Document:
     kept = {name: row[name] for name in _KEPT if name in row}
-    return {"_id": row["_id"], **kept, "hs": [*row.get("hs", []), _key(day)], "day": day.isoformat()}
+    day_key = [*row.get("hs", []), _key(day)]
+    return {"_id": row["_id"], **kept, "hs": day_key, "day": day.isoformat(), "n": number}

@@ -144,7 +144,7 @@ class Store:
             Passing(opened),
             Trail(opened, Kinds(opened)),
             Seals(opened),
-            CallList(opened, search),
+            CallList(opened, search, sequencer),
             search,
             History(opened),
             members,
