@@ -21,6 +21,8 @@ log = logging.getLogger("fhir_server.jobs")
 
 EVERY_SECONDS = 5.0
 LEASE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 600.0
+"""After faults of ours, which the next round is likely to meet again."""
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Calling:
     """This process's part in it. `start` it once, `close` it before the store."""
 
     context: Context
+    _failures: int = 0
 
     def __post_init__(self) -> None:
         self._turn = self.context.store.call_list.turn(LEASE_SECONDS)
@@ -51,11 +54,14 @@ class Calling:
             await self._turn.pass_on()
 
     async def _once(self) -> None:
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(min(EVERY_SECONDS * 2.0**self._failures, LONGEST_PAUSE_SECONDS))
         try:
             await self.round()
         except FhirError as error:
             log.warning("the call list waits for the database: %s", error.issues[0].detail)
         except Exception as error:  # the boundary: one fault of ours must not end the lists of all days
+            self._failures += 1
             # A message may quote personal data: only the kind of failure and the places in our code are logged.
             log.error("%s in the call list\n%s", type(error).__name__, places(error))
+        else:
+            self._failures = 0

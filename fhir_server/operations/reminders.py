@@ -64,7 +64,7 @@ async def page(
     channel: Channel | None = None,
 ) -> tuple[list[Due], Position | None]:
     """What is due for the next `limit` people (over this channel alone), and where to go on; None at the end."""
-    records, following = await people.page(context, caller, predicate, after, limit)
+    records, following = await people.page(context, caller, predicate, after, limit, _unless(day, channel))
     return await _decided(context, records, day, channel), following
 
 
@@ -81,7 +81,8 @@ async def of_people(
     context: Context, caller: Caller, predicate: Predicate, ids: Iterable[str], day: date, channel: Channel
 ) -> list[Due]:
     """What is due over this channel for the people with these ids."""
-    return await _decided(context, await people.some(context, caller, predicate, ids), day, channel)
+    records = await people.some(context, caller, predicate, ids, _unless(day, channel))
+    return await _decided(context, records, day, channel)
 
 
 async def of_person(
@@ -119,6 +120,13 @@ def over(each: Due, today: date) -> bool:
     contact = contacts.read(each.record, known, today)
     since = each.reminder.occasion != "welcome" and any(dose.given > each.reminder.day for dose in known.doses)
     return since or reminders.stopped(known, contact)
+
+
+def _unless(day: date, channel: Channel | None) -> people.Unless | None:
+    """Whose records tell nothing of those to be called: most people have an e-mail address."""
+    if channel != "call-list":
+        return None
+    return lambda patient: patient.get("active") is False or contacts.has_email(patient, day)
 
 
 async def _decided(context: Context, records: Sequence[facts.Record], day: date, channel: Channel | None) -> list[Due]:

@@ -64,6 +64,16 @@ def consent(id: str, kind: str) -> Resource:
     }  # fmt: skip
 
 
+def answers(id: str, *ways: str) -> Resource:
+    """How the person wants to be reminded."""
+    codings = [{"valueCoding": {"system": vocabulary.REMINDER_CHANNEL, "code": way}} for way in ways]
+    return {
+        "resourceType": "QuestionnaireResponse", "id": f"answers-{id}", "status": "completed",
+        "questionnaire": vocabulary.REGISTRATION, "subject": reference("Patient", id),
+        "item": [{"linkId": "reminders", "answer": codings}],
+    }  # fmt: skip
+
+
 def visit(id: str) -> Resource:
     """To the other clinic, which so has to do with the person."""
     return {
@@ -91,6 +101,8 @@ def anybody(number: int) -> list[Resource]:
     days = chance.choice(([], ["2021-01-15"], ["2021-01-15"], ["2020-12-25"], ["2021-01-16"], ["2021-01-02", DAY]))
     # A dose elsewhere ties the person to the other clinic, too.
     found += [dose(id, chance.choice((at, at, other)), day) for day in days]
+    if chance.random() < 0.3:
+        found.append(answers(id, *chance.choice((["phone"], ["phone"], ["email"], ["phone", "email"]))))
     if chance.random() < 0.2:
         found.append(consent(id, chance.choice(("no-contact", "decline-vaccine", "do-not-share"))))
     return found
@@ -191,6 +203,8 @@ async def test_the_list_says_what_a_look_at_everybody_says(clinics: Clinics) -> 
     north, south = (set(every[who.subject]) for who in (NORTH, SOUTH))
     assert len(north - south) > 20 and len(south - north) > 20 and len(north & south) > 2
     assert every[STEWARD.subject].keys() == north | south == await clinics.listed()
+    phoned = {id for id in every[STEWARD.subject] if MAIL in anybody(int(id[1:]))[0].get("telecom", ())}
+    assert len(phoned) > 2
     occasions = {each["part"][1]["valueCode"] for each in every[STEWARD.subject].values()}
     assert occasions == {"dose-due", "newly-eligible", "dose-overdue"}
 
