@@ -69,13 +69,10 @@ async def _make(context: Context, turn: Turn, rest: float) -> Standing | None:
 
 
 async def _kept_up(context: Context, turn: Turn, standing: Standing, rest: float) -> Standing | None:
-    """Look at those about whom the next changes are; None where there are no more, or the turn is lost. Where one is of
-    a phase, everybody is looked at."""
+    """Look at those about whom the next changes are; None where that were all by now, or the turn is lost. What comes
+    meanwhile waits, so that on a busy server many are looked at together. Where one is of a phase, everybody is."""
     kept, now = context.store.call_list, context.clock()
     changes = await kept.changes(standing.number, _TYPES, CHANGES)
-    if changes.number == standing.number:
-        await _leave(turn, Standing(standing.day, now, standing.number))
-        return None
     if await _has_phase(context, changes.groups):
         return await _make(context, turn, rest)
     for start in range(0, len(changes.patients), AT_ONCE):
@@ -88,9 +85,10 @@ async def _kept_up(context: Context, turn: Turn, standing: Standing, rest: float
         await kept.put(standing.day, due, changes.number)
         await kept.strike(sorted(set(asked) - set(due)))
         await asyncio.sleep(rest * (time.monotonic() - began))
-    following = Standing(standing.day, standing.as_of, changes.number)
+    were_all = changes.number - standing.number < CHANGES
+    following = Standing(standing.day, now if were_all else standing.as_of, changes.number)
     await _leave(turn, following)
-    return following
+    return None if were_all else following
 
 
 async def _has_phase(context: Context, groups: Sequence[str]) -> bool:

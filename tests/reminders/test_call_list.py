@@ -74,6 +74,23 @@ async def test_nothing_is_written_while_nothing_changes(timed: tuple[Context, Cl
     assert (after.day, after.number, after.as_of) == (before.day, before.number, clock.time)
 
 
+async def test_many_changes_are_followed_in_parts(
+    timed: tuple[Context, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, clock = timed
+    monkeypatch.setattr(call_list, "CHANGES", 3)
+    monkeypatch.setattr(call_list, "AT_ONCE", 2)
+    await Calling(context).round()
+    names = {f"person-{number}" for number in range(10)}
+    await store(context, *due(*sorted(names), telecom=PHONE), *due("mailed"))
+    clock.time += 1_000_000
+    await Calling(context).round()
+    standing = await context.store.call_list.standing()
+    assert standing is not None and standing.as_of == clock.time
+    assert standing.number == await context.store.call_list.reached()
+    assert await listed(context) == names
+
+
 @pytest.mark.slow
 async def test_a_worker_that_is_killed_and_its_successor(database: EmbeddedDatabase, mailbox: Mailbox) -> None:
     clock = Clock(0)
