@@ -42,14 +42,14 @@ async def rows() -> list[tuple[str, float, float, int]]:
                 async with town.visitor(login) as http:
                     for path in (path.format(dose=dose) for whose, path in PAGES if whose == login):
                         own, stored = await _cost(http, path, server, database)
-                        found.append((path.replace(dose, "…"), own, stored, await weight(http, path)))
+                        found.append((f"`{path.replace(dose, '…')}`", own, stored, await weight(http, path)))
             for before, size in zip((0, *SIZES), SIZES, strict=False):
                 await crowd.gather(town, before, size)
                 await asyncio.sleep(SETTLES_SECONDS)
                 async with town.visitor(PROVIDER) as http:
                     for path in CALLED:
                         own, stored = await _cost(http, path, server, database)
-                        found.append((f"{path}, {size:,} people", own, stored, await weight(http, path)))
+                        found.append((f"`{path}`, {size:,} people", own, stored, await weight(http, path)))
             return found
 
 
@@ -57,7 +57,7 @@ async def table() -> str:
     """The rows as Markdown."""
     lines = ["| page | server | database | together | bytes |", "|---|--:|--:|--:|--:|"]
     for path, own, stored, size in await rows():
-        lines.append(f"| `{path}` | {own:.1f} | {stored:.1f} | **{own + stored:.1f}** | {size:,} |")
+        lines.append(f"| {path} | {own:.1f} | {stored:.1f} | **{own + stored:.1f}** | {size:,} |")
     return "\n".join(lines)
 
 
