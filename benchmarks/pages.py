@@ -2,8 +2,9 @@
 
 https://www.w3.org/TR/webpage-size/
 
-On a server with authorization on, after the story of the demo and with some people more: a page asks the API of its own
-process as its visitor, so that it costs what its requests cost, with their entries in the access log.
+On a server with authorization on, after the story of the demo and with some people more: a page asks the API of its
+own process as its visitor, so that it costs what its requests cost, with their entries in the access log. The list of
+people to call is measured for clinics of several sizes.
 """
 
 import asyncio
@@ -14,13 +15,15 @@ from pathlib import Path
 import httpx
 
 from benchmarks.load import children, cpu
-from benchmarks.population import patient
-from fhir_server.fhir import json
-from tests.portal.conftest import Town, founded
+from tests.portal import crowd
+from tests.portal.conftest import founded
 from tests.portal.places import NOBODY, PAGES, PROVIDER, RECIPIENT, a_dose
 
-PEOPLE = 50
-"""More than the story has. The list of people to call costs what it looks through: up to 1,000 people at once."""
+SIZES = (60, 300, 1_000)
+"""People of the clinic, besides those of the story; all pages are measured with the fewest."""
+CALLED = ("/clinic/due", "/clinic/due?everybody=true")
+SETTLES_SECONDS = 45
+"""After so many writes: by then they are on the call list, and what is done later about them is done."""
 WARM, TIMES = 5, 60
 
 
@@ -28,7 +31,8 @@ async def rows() -> list[tuple[str, float, float, int]]:
     """Page, milliseconds of the server, of the database, and bytes."""
     with tempfile.TemporaryDirectory(prefix="fhir-server-pages-") as folder:
         async with founded(Path(folder)) as town:
-            await _settle(town)
+            await crowd.gather(town, 0, SIZES[0])
+            await asyncio.sleep(SETTLES_SECONDS)
             assert town.server.process is not None
             below = children(town.server.process.pid)
             server = [id for id, words in below.items() if words.startswith("fhir-worker ")]
@@ -38,7 +42,14 @@ async def rows() -> list[tuple[str, float, float, int]]:
                 async with town.visitor(login) as http:
                     for path in (path.format(dose=dose) for whose, path in PAGES if whose == login):
                         own, stored = await _cost(http, path, server, database)
-                        found.append((path.replace(dose, "…"), own, stored, await weight(http, path)))
+                        found.append((f"`{path.replace(dose, '…')}`", own, stored, await weight(http, path)))
+            for before, size in zip((0, *SIZES), SIZES, strict=False):
+                await crowd.gather(town, before, size)
+                await asyncio.sleep(SETTLES_SECONDS)
+                async with town.visitor(PROVIDER) as http:
+                    for path in CALLED:
+                        own, stored = await _cost(http, path, server, database)
+                        found.append((f"`{path}`, {size:,} people", own, stored, await weight(http, path)))
             return found
 
 
@@ -46,7 +57,7 @@ async def table() -> str:
     """The rows as Markdown."""
     lines = ["| page | server | database | together | bytes |", "|---|--:|--:|--:|--:|"]
     for path, own, stored, size in await rows():
-        lines.append(f"| `{path}` | {own:.1f} | {stored:.1f} | **{own + stored:.1f}** | {size:,} |")
+        lines.append(f"| {path} | {own:.1f} | {stored:.1f} | **{own + stored:.1f}** | {size:,} |")
     return "\n".join(lines)
 
 
@@ -55,17 +66,6 @@ async def weight(http: httpx.AsyncClient, path: str) -> int:
     page = await http.get(path)
     loaded = set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text))
     return len(page.content) + sum([len((await http.get(each)).content) for each in loaded])
-
-
-async def _settle(town: Town) -> None:
-    entries = []
-    for number in range(PEOPLE):
-        person = {**json.parse(patient(number)), "managingOrganization": {"reference": "Organization/demo-mercy"}}
-        # Those without an e-mail address are the ones to call.
-        person["telecom"] = person["telecom"][:1]
-        entries.append({"resource": person, "request": {"method": "PUT", "url": f"Patient/bench-{number}"}})
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    await town.teller.speaking("state-registry").post("", bundle)
 
 
 async def _cost(http: httpx.AsyncClient, path: str, server: list[int], database: list[int]) -> tuple[float, float]:

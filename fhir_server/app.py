@@ -53,6 +53,7 @@ from fhir_server.http.portal.verify import verify_routes
 from fhir_server.http.routes import fhir_routes
 from fhir_server.http.sign_in import sign_in_routes
 from fhir_server.http.smart_configuration import discovery_routes
+from fhir_server.jobs.calling import Calling
 from fhir_server.jobs.forgetting import forgetting
 from fhir_server.jobs.reminders.daily import Daily
 from fhir_server.jobs.runner import Runner
@@ -214,12 +215,15 @@ def create_app(settings: Settings, mongodb_uri: str) -> FastAPI:
         upkeep.start()
         forgets = forgetting(context)
         forgets.start()
+        calling = Calling(context)
+        calling.start()
         reminders = Daily(context)
         reminders.start()
         try:
             yield
         finally:
             await reminders.close()
+            await calling.close()
             await forgets.close()
             await upkeep.close()
             await runner.close()

@@ -20,6 +20,7 @@ from fhir_server.commands.terminal import DataFolder, command, fail, out, progre
 from fhir_server.context import Context
 from fhir_server.fhir.condition import EVERYTHING
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.jobs.calling import Calling
 from fhir_server.jobs.reminders import record
 from fhir_server.jobs.reminders.account import account
 from fhir_server.jobs.reminders.post import Post, UnavailableError
@@ -62,12 +63,15 @@ async def preview(settings: Settings, day: date | None, advance: Advance) -> lis
 
 
 async def send(settings: Settings, day: date | None, advance: Advance) -> Mapping[Result, int]:
-    """Send what falls due on that day, and what is to be tried again by now; how many messages came to what.
+    """Send what falls due on that day, and what is to be tried again by now; how many messages came to what. Today's
+    call list is brought up to date as well.
 
     UnavailableError where no SMTP server is set, or it cannot be used; else as of `administering.opened`.
     """
     post = Post(account(settings))
     async with opened(settings) as context:
+        # Needs no SMTP server that answers.
+        await Calling(context).round(rest=0)
         await post.check()
         sending = Sending(context, post)
         day = day or context.today

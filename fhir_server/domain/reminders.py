@@ -62,7 +62,7 @@ def due(
     channel = channel_of(contact)
     if stopped(facts, contact) or channel is None:
         return None
-    begun = _has_begun(facts, day)
+    begun = has_begun(facts, day)
     # Most people who have had no dose could come yesterday already, and are told nothing today.
     if not begun and (may_come(max(day, _FIRST) - timedelta(days=1)) or not may_come(day)):
         return None
@@ -97,12 +97,12 @@ def channel_of(contact: Contact) -> Channel | None:
     return "call-list" if contact.allow else None
 
 
-def _has_begun(facts: Facts, day: date) -> bool:
+def has_begun(facts: Facts, day: date) -> bool:
+    """Whether the person had a dose before that day. Who has begun goes on, whichever phase is open."""
     return any(dose.given < day for dose in facts.doses)
 
 
 def _of_the_next_dose(now: Decision, day: date) -> Occasion | None:
-    """Who has begun goes on, whichever phase is open."""
     following = now.next_dose
     if following is None or now.status in ("complete", "opted-out"):
         return None

@@ -26,6 +26,11 @@ def read(record: facts.Record, known: Facts, on: date) -> Contact:
     )
 
 
+def has_email(patient: facts.Resource, on: date) -> bool:
+    """Whether the person can be written to by e-mail on that day, and is, unless they have answered otherwise."""
+    return any(email(value) for value in _points(patient, "email", on))
+
+
 def language(patient: facts.Resource) -> str:
     """The preferred one of the languages the person speaks, else the first that is one of ours; English by default."""
     spoken = sorted(patient.get("communication", ()), key=lambda each: each.get("preferred") is not True)

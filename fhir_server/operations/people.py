@@ -7,7 +7,8 @@ be told, also where the Group itself is hidden from them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,9 @@ Resource = dict[str, Any]
 
 PAGE = 200
 """People whose records are read together."""
+
+Unless = Callable[[Resource], bool]
+"""Tells of a Patient that the record is not wanted where the person has answered nothing: less is read then."""
 
 _ROWS = 1_000
 ABOUT = (
@@ -50,10 +54,32 @@ async def page(
     predicate: Predicate,
     after: tuple[str | int, ...] | None,
     limit: int,
+    unless: Unless | None = None,
 ) -> tuple[list[facts.Record], tuple[str | int, ...] | None]:
     """Records of the next `limit` people, and the position to go on from; None at the end."""
     found = await context.store.search(caller, predicate, Selection("Patient", EVERYTHING, limit=limit, after=after))
+    return await _records(context, caller, predicate, found.rows, unless=unless), found.next
+
+
+async def listed(
+    context: Context,
+    caller: Caller,
+    predicate: Predicate,
+    day: date,
+    after: tuple[str | int, ...] | None,
+    limit: int,
+) -> tuple[list[facts.Record], tuple[str | int, ...] | None]:
+    """Likewise of the next `limit` people on that day's call list."""
+    found = await context.store.called(caller, predicate, day, limit, after)
     return await _records(context, caller, predicate, found.rows), found.next
+
+
+async def some(
+    context: Context, caller: Caller, predicate: Predicate, ids: Iterable[str], unless: Unless | None = None
+) -> list[facts.Record]:
+    """Records of those people with these ids who are there."""
+    found = await context.store.read_many(caller, predicate, [("Patient", id) for id in ids])
+    return await _records(context, caller, predicate, found, unless=unless)
 
 
 async def _records(
@@ -62,7 +88,10 @@ async def _records(
     predicate: Predicate,
     patients: Sequence[Stored],
     answers: Sequence[Resource] = (),
+    unless: Unless | None = None,
 ) -> list[facts.Record]:
+    if unless is not None:
+        patients = await _without(context, caller, predicate, patients, unless)
     if not patients:
         return []
     base = context.settings.base
@@ -87,6 +116,15 @@ async def _records(
         )
         for patient, name in zip(patients, names, strict=True)
     ]
+
+
+async def _without(
+    context: Context, caller: Caller, predicate: Predicate, patients: Sequence[Stored], unless: Unless
+) -> list[Stored]:
+    left_out = {f"Patient/{each.id}" for each in patients if unless(json.parse(each.raw or b"{}"))}
+    kind, element = ABOUT[0]
+    answered = await _about(context, caller, predicate, kind, element, sorted(left_out)) if left_out else {}
+    return [each for each in patients if f"Patient/{each.id}" not in left_out or f"Patient/{each.id}" in answered]
 
 
 async def _about(

@@ -6,7 +6,7 @@ For a day in the past a Group counts as it was stored at that day's end, if it w
 tells of days before it by its periods, so it counts as it is now. Policy is public: everybody is judged by all of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -22,7 +22,7 @@ from fhir_server.interactions.search import gather
 from fhir_server.operations import phases, vocabulary
 from fhir_server.store.records import Stored
 
-_PHASES = Keys("tk", (f"code{SEPARATOR}{vocabulary.GROUP_KIND}|eligibility-phase",))
+PHASES = Keys("tk", (f"code{SEPARATOR}{vocabulary.GROUP_KIND}|eligibility-phase",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,26 @@ async def applying(
     return Policies(in_force(known, as_of, policy, jurisdiction), unreadable)
 
 
+async def in_force_on(context: Context, *days: date) -> list[Policies]:
+    """For each day the Groups of the policy in force then in the server's own jurisdiction, read once for all days."""
+    current = await gather(context, SERVER, allow_all, "Group", PHASES)
+    found = []
+    for day in days:
+        known, unreadable = await _as_of(context, current, day)
+        found.append(Policies(in_force(known, day, None, context.settings.jurisdiction), unreadable))
+    return found
+
+
 async def every(context: Context, as_of: date) -> tuple[list[Group], list[tuple[str, str]]]:
     """All phase Groups in use on that day, of every policy, and those that cannot be read."""
+    return await _as_of(context, await gather(context, SERVER, allow_all, "Group", PHASES), as_of)
+
+
+async def _as_of(context: Context, current: Iterable[Stored], day: date) -> tuple[list[Group], list[tuple[str, str]]]:
     known: list[Group] = []
     unreadable: list[tuple[str, str]] = []
-    for current in await gather(context, SERVER, allow_all, "Group", _PHASES):
-        row = await _on(context, current, as_of)
+    for each in current:
+        row = await _on(context, each, day)
         if row.raw is None:
             continue
         found = _phase(row.raw, f"Group/{row.id}/_history/{row.version}")

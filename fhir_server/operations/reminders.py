@@ -2,10 +2,11 @@
 
 https://hl7.org/fhir/R4/communicationrequest.html
 
-Everybody the caller may see is looked at, a page of people at a time; most of them have nothing due.
+Everybody the caller may see is looked at, a page of people at a time; most of them have nothing due. For those to be
+called there is a list of the day (call_list.py), whose people alone are looked at.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -63,9 +64,25 @@ async def page(
     channel: Channel | None = None,
 ) -> tuple[list[Due], Position | None]:
     """What is due for the next `limit` people (over this channel alone), and where to go on; None at the end."""
-    before, now = await _policies(context, day)
-    records, following = await people.page(context, caller, predicate, after, limit)
-    return [each for record in records for each in _of(record, before, now, channel)], following
+    records, following = await people.page(context, caller, predicate, after, limit, _unless(day, channel))
+    return await _decided(context, records, day, channel), following
+
+
+async def listed(
+    context: Context, caller: Caller, predicate: Predicate, day: date, after: Position | None, limit: int
+) -> tuple[list[Due], Position | None]:
+    """Likewise for the next `limit` people on that day's call list: decided on as they are now, not as they were when
+    they came onto it."""
+    records, following = await people.listed(context, caller, predicate, day, after, limit)
+    return await _decided(context, records, day, "call-list"), following
+
+
+async def of_people(
+    context: Context, caller: Caller, predicate: Predicate, ids: Iterable[str], day: date, channel: Channel
+) -> list[Due]:
+    """What is due over this channel for the people with these ids."""
+    records = await people.some(context, caller, predicate, ids, _unless(day, channel))
+    return await _decided(context, records, day, channel)
 
 
 async def of_person(
@@ -105,6 +122,20 @@ def over(each: Due, today: date) -> bool:
     return since or reminders.stopped(known, contact)
 
 
+def _unless(day: date, channel: Channel | None) -> people.Unless | None:
+    """Whose records tell nothing of those to be called: most people have an e-mail address."""
+    if channel != "call-list":
+        return None
+    return lambda patient: patient.get("active") is False or contacts.has_email(patient, day)
+
+
+async def _decided(context: Context, records: Sequence[facts.Record], day: date, channel: Channel | None) -> list[Due]:
+    if not records:
+        return []
+    before, now = await _policies(context, day)
+    return [each for record in records for each in _of(record, before, now, channel)]
+
+
 async def _registered(
     context: Context, caller: Caller, predicate: Predicate, response: Resource, since: int
 ) -> Due | None:
@@ -127,7 +158,8 @@ async def _registered(
 async def _policies(context: Context, day: date) -> tuple[tuple[date, Policies], tuple[date, Policies]]:
     """What applies on the day before and on the day."""
     eve = day - timedelta(days=1) if day > date.min else day
-    return (eve, await policies.applying(context, eve)), (day, await policies.applying(context, day))
+    before, now = await policies.in_force_on(context, eve, day)
+    return (eve, before), (day, now)
 
 
 async def answer(call: Call) -> Reply:
@@ -140,13 +172,22 @@ async def answer(call: Call) -> Reply:
     if channel is None and named is not None:
         text = f"A channel is email or call-list, not '{named}'."
         raise refuse(400, "value", "invalid-value", text, "channel")
-    count = arguments.one("_count")
+    count, everybody = arguments.one("_count"), arguments.one("everybody") is True
     limit = people.PAGE if count is None else min(int(count), context.settings.max_page_size)
     asked = [("day", day.isoformat()), ("_count", str(limit))] + ([("channel", channel)] if channel else [])
+    patients = arguments.one("patients") is True
+    asked += [(name, "true") for name, given in (("everybody", everybody), ("patients", patients)) if given]
     bound = [("", _PATH), *asked]
     position = None if call.page is None else paging.redeem(context, call.caller, bound, call.page)
-    found, following = await page(context, call.caller, call.predicate, day, position, limit, channel)
-    parameters = [_parameter(each) for each in found]
+    standing = await context.store.call_list.standing() if channel == "call-list" and not everybody else None
+    if standing is not None and standing.day == day:
+        # Places on the list and in everybody's order are the same: a page link outlives the list it was given for.
+        found, following = await listed(context, call.caller, call.predicate, day, position, limit)
+        parameters: list[Resource] = [{"name": "asOf", "valueInstant": json.instant(standing.as_of)}]
+    else:
+        found, following = await page(context, call.caller, call.predicate, day, position, limit, channel)
+        parameters = []
+    parameters += [_parameter(each, patients) for each in found]
     if following is not None:
         token = paging.issue(context, call.caller, bound, following)
         link = paging.address(f"{context.settings.base}/{_PATH}", [*asked, *call.shape, (paging.PARAMETER, token)])
@@ -183,14 +224,16 @@ def _of(
         return combined.may_come(known, groups[on], on, partial(forecasts.of, record, known, on))
 
     def decided(on: date) -> Decision:
-        return combined.decide(known, groups[on], on, forecasts.of(record, known, on))
+        # Of who has begun only the schedule is told; weighing all phases would cost as much again.
+        weighed = () if reminders.has_begun(known, day) else groups[on]
+        return combined.decide(known, weighed, on, forecasts.of(record, known, on))
 
     reminder = reminders.due(known, contact, may_come, decided, day)
     if reminder is not None:
         yield Due(f"Patient/{record.patient['id']}", reminder, contacts.provider(record), record)
 
 
-def _parameter(each: Due) -> Resource:
+def _parameter(each: Due, with_patient: bool) -> Resource:
     reminder = each.reminder
     parts: list[Resource] = [
         {"name": "patient", "valueReference": {"reference": each.patient}},
@@ -208,6 +251,8 @@ def _parameter(each: Due) -> Resource:
     if reminder.group is not None:
         parts.append({"name": "group", "valueReference": {"reference": reminder.group.reference}})
     parts.append({"name": "text", "valueString": text(reminder)})
+    if with_patient:
+        parts.append({"name": "record", "resource": each.record.patient})
     return {"name": "reminder", "part": parts}
 
 

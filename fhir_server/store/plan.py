@@ -23,6 +23,8 @@ IDS_AT_ONCE = 500
 """`$in` costs the square of its values on the embedded engine: longer lists are asked in parts."""
 BRANCHES = 32
 """An alternative (OR) of at most this many indexed parts is asked part by part."""
+WALKED = 4
+"""Keys of a list, each of which is walked by itself: whom an organization may see has one of three."""
 SHORT = 3
 """A string of fewer characters is not expected to select much."""
 
@@ -52,6 +54,17 @@ class Candidate:
     """The part of the condition that needs no second look: whatever is found so satisfies it."""
     halves: "tuple[Candidate, Candidate] | None" = None
     """Of the beginning of a string: what is exactly that, which can be walked in windows of `h`, and what is longer."""
+
+    @property
+    def walked(self) -> tuple[Match, ...]:
+        """What can be walked in windows of `h`: the equality, or those of a short list; nothing of other shapes."""
+        if self.shape == "equality":
+            return self.firsts
+        if self.shape != "list" or len(self.firsts) != 1:
+            return ()
+        ((field, value),) = self.firsts[0].items()
+        listed = value["$in"] if field in _INDEXED and isinstance(value, dict) else ()
+        return tuple({field: each} for each in listed) if len(listed) <= WALKED else ()
 
 
 def conjuncts(condition: Condition) -> list[Condition]:

@@ -16,6 +16,7 @@ from typing import Any
 from pymongo import UpdateOne
 
 from fhir_server.store.bulk import Bulk
+from fhir_server.store.call_list import CALL_LIST
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE
@@ -24,6 +25,7 @@ from fhir_server.store.ties import Ties
 
 RELATIONS = "relations"
 SWEPT_AT_ONCE = 500
+_KEPT: Mapping[str, Any] = {"$project": {"vid": 1, "org": 1, "pt": 1}}
 
 Act = Callable[[Ties], None]
 """Notes relationships of the patients that were loaded."""
@@ -99,6 +101,10 @@ async def sweep(database: Database, patients: Iterable[str]) -> None:
                 by_type.setdefault(resource_type, []).append(document["_id"])
         for resource_type, about in by_type.items():
             await _restamp(database, ties, resource_type, {"pt": about[0] if len(about) == 1 else {"$in": about}})
+        # It has the Patients' keys, and is asked in their place.
+        listed: Mapping[str, Any] = {"_id": {"$in": [each.partition("/")[2] for each in part]}}
+        rows = await database.rows(CALL_LIST, [{"$match": listed}, _KEPT])
+        await _restamp_rows(database, ties, "Patient", CALL_LIST, rows)
 
 
 async def finish(database: Database, limit: int = SWEPT_AT_ONCE) -> int:
@@ -113,13 +119,12 @@ async def finish(database: Database, limit: int = SWEPT_AT_ONCE) -> int:
 
 
 async def _restamp(database: Database, ties: Ties, resource_type: str, first: Mapping[str, Any]) -> None:
-    keep_: Mapping[str, Any] = {"$project": {"vid": 1, "org": 1, "pt": 1}}
-    rows = await database.rows(resource_type, [{"$match": first}, keep_])
+    rows = await database.rows(resource_type, [{"$match": first}, _KEPT])
     await _restamp_rows(database, ties, resource_type, resource_type, rows)
     revised = [row["_id"] for row in rows if row["vid"] > 1]
     for start in range(0, len(revised), IDS_AT_ONCE):
         past: Mapping[str, Any] = {"rid": {"$in": revised[start : start + IDS_AT_ONCE]}}
-        older = await database.rows(history_of(resource_type), [{"$match": past}, keep_])
+        older = await database.rows(history_of(resource_type), [{"$match": past}, _KEPT])
         await _restamp_rows(database, ties, resource_type, history_of(resource_type), older)
 
 

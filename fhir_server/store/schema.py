@@ -57,6 +57,8 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "meta": (),
     "relations": (("due",),),
     "seals": (),
+    # Access is decided on it as on the Patients it is about.
+    "call_list": (*CURRENT, ("day",), ("n",)),
 }
 ARRAYS = frozenset({"tk", "hs", "st", "rk", "d", "pt", "org", "lb", "m"})
 

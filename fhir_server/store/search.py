@@ -48,6 +48,17 @@ class Search:
         positions = tuple(asked.position(row) for row in rows) if selection.sort else ()
         return Page(tuple(stored(selection.type, row) for row in rows), following, positions)
 
+    async def places(
+        self, collection: str, where: Condition, limit: int, after: tuple[str | int, ...] | None
+    ) -> tuple[list[str], tuple[str | int, ...] | None]:
+        """The ids of one page of a collection whose documents have index entries, and where to go on; None at the
+        end."""
+        asked = Selection(collection, where, limit=limit, after=after)
+        documents = await self._documents(Rows(asked, NATURAL, {"vid": 1}))
+        rows = documents[:limit]
+        following = NATURAL.position(rows[-1]) if len(documents) > limit else None
+        return [row["_id"] for row in rows], following
+
     async def ids(self, resource_type: str, where: Condition, limit: int) -> list[str]:
         """The ids of all matches. FhirError 400 `too-costly` beyond `limit`: never cut off silently."""
         documents = await self._documents(Rows(Selection(resource_type, where, limit=limit), NATURAL, {"vid": 1}))
@@ -122,8 +133,8 @@ class Search:
                 if documents is not None:
                     return documents
         if rows.order is NATURAL and (chosen is None or hits > SMALL or _is_walked(chosen, rows, hits)):
-            if chosen is not None and chosen.shape == "equality":
-                return await ways.walk(self.database, rows, chosen, hits)
+            if chosen is not None and chosen.walked:
+                return await ways.walk(self.database, rows, chosen, await self._most(kind, chosen))
             # A walk looks at about limit x size / hits documents, the index at all hits.
             if chosen is None or hits * hits > 1.5 * rows.wanted * size:
                 try:
@@ -137,6 +148,11 @@ class Search:
         if hits > (ALLOWED if chosen is None else FOUND):
             raise too_costly(kind)
         return await ways.gather(self.database, rows, chosen, True, hits <= SMALL and is_plain(selection.where))
+
+    async def _most(self, kind: str, chosen: Candidate) -> int:
+        """About how many documents the most frequent key finds: those of a list have most documents in common."""
+        keys = [Candidate("equality", (each,), chosen.rank, chosen.sure) for each in chosen.walked]
+        return max([await self.statistics.hits(kind, each) for each in keys])
 
     async def _halves(self, rows: Rows, whole: Candidate, longer: Candidate) -> list[Document] | None:
         """A page of what begins with a string, where much is exactly that string and only little longer."""
@@ -168,8 +184,8 @@ class Search:
 
 
 def _is_walked(chosen: Candidate, rows: Rows, hits: int) -> bool:
-    """Whether windows of `h` look at much fewer documents than one equality finds."""
-    return chosen.shape == "equality" and hits > 4 * rows.wanted
+    """Whether windows of `h` look at much fewer documents than one equality, or each of few, finds."""
+    return bool(chosen.walked) and hits > 4 * len(chosen.walked) * rows.wanted
 
 
 def _too_many(resource_type: str, limit: int) -> FhirError:

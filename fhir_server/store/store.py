@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from pymongo.errors import PyMongoError
@@ -22,6 +23,7 @@ from fhir_server.fhir.condition import EVERYTHING, Condition, Prefix
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import failures, feed, reads, reindex, relations, schema, seals
 from fhir_server.store.built import Built, Rules
+from fhir_server.store.call_list import CallList
 from fhir_server.store.clients import Clients
 from fhir_server.store.commit import Commit
 from fhir_server.store.database import Database, now
@@ -87,6 +89,8 @@ class Store:
     """The access log."""
     seals: Seals
     """What proves that nobody changed the access log."""
+    call_list: CallList
+    """Whom somebody has to call today."""
     _search: Search
     _history: History
     _members: Members
@@ -140,6 +144,7 @@ class Store:
             Passing(opened),
             Trail(opened, Kinds(opened)),
             Seals(opened),
+            CallList(opened, search, sequencer),
             search,
             History(opened),
             members,
@@ -230,6 +235,22 @@ class Store:
             await self._built.require(selection.type, selection.where, *(key.parameter for key in selection.sort))
             where = await self._joined(caller, to(predicate, "s"), selection.type, selection.where)
             return await self._search.page(replace(selection, where=where))
+
+    async def called(
+        self,
+        caller: Caller,
+        predicate: Predicate,
+        day: date,
+        limit: int = 50,
+        after: tuple[str | int, ...] | None = None,
+    ) -> Page:
+        """The Patients of the next `limit` places on the call list of that day, as they stand now: fewer rows where
+        some are no longer there for this caller."""
+        async with self.database.reading():
+            visible = await self._joined(caller, to(predicate, "s"), "Patient", EVERYTHING)
+            ids, following = await self.call_list.page(visible, day, limit, after)
+            rows = await reads.read_many(self.database, {"Patient": visible}, [("Patient", id) for id in ids])
+            return Page(tuple(rows), following)
 
     async def count(self, caller: Caller, predicate: Predicate, resource_type: str, where: Condition) -> int:
         """How many match, exactly. FhirError 400 `too-costly` likewise; 403 `small-cell` for who may only know of many,

@@ -119,13 +119,13 @@ async def _fetched(database: Database, rows: Rows, places: Sequence[Document]) -
 
 
 async def walk(database: Database, rows: Rows, chosen: Candidate | None, expected: int) -> list[Document]:
-    """Windows of `h`, of the whole type or of one equality, wider and wider until the page is full.
+    """Windows of `h`, of the whole type or of one equality or few, wider and wider until the page is full.
 
     `expected` is about how many documents all windows hold together.
     """
     selection, size = rows.selection, max(expected, 1)
     rest = remainder(selection.where, chosen)
-    equality = chosen.firsts[0] if chosen is not None else {}
+    equalities: tuple[Match, ...] = chosen.walked if chosen is not None else ({},)
     after = selection.after
     low = int(after[0]) if after is not None else 0
     width = max(1, int(1.2 * rows.wanted * HASHES / size))
@@ -135,15 +135,18 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
         if looked_at > ALLOWED or (size > ALLOWED and time.monotonic() - started > SECONDS):
             raise too_costly(selection.type)
         high = HASHES if low + 2 * width > HASHES else low + width
-        window = {**equality, "h": {"$gte": low, "$lt": high}}
         wanted = rows.wanted - len(found)
-        sifted = None
-        if width * size <= WINDOW * HASHES:
-            sifted = await _sifted(database, rows, undecided(selection.where, chosen), window, after, wanted)
-        if sifted is None:
-            tail = NATURAL.stages(after, wanted, rows.keep)
-            sifted = await database.rows(selection.type, [{"$match": window}, *rest, *tail], rows.session)
-        found += sifted
+        merged: dict[str, Document] = {}
+        for equality in equalities:
+            window = {**equality, "h": {"$gte": low, "$lt": high}}
+            sifted = None
+            if width * size <= WINDOW * HASHES:
+                sifted = await _sifted(database, rows, undecided(selection.where, chosen), window, after, wanted)
+            if sifted is None:
+                tail = NATURAL.stages(after, wanted, rows.keep)
+                sifted = await database.rows(selection.type, [{"$match": window}, *rest, *tail], rows.session)
+            merged.update({document["_id"]: document for document in sifted})
+        found += NATURAL.sorted(merged.values())[:wanted] if len(equalities) > 1 else merged.values()
         looked_at += size * (high - low) / HASHES
         # No window is so wide that the budget could not end the walk in time.
         wider = width * (2 if 2 * len(found) > rows.wanted else 4)

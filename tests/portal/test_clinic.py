@@ -355,9 +355,32 @@ async def test_people_to_call(town: Town) -> None:
     async with town.visitor("ortiz") as http:
         person = await register(http, "Called", "1950-02-02", phone="919-555-0123")
         page = await http.get("/clinic/due", params={"day": "2021-01-14"})
-        assert "Rosa Called" in page.text
+        assert "up to 30 people are looked through" in page.text
+        while "Rosa Called" not in page.text:
+            further = re.search(r'href="(/clinic/due\?[^"]*)">Look further', page.text)
+            assert further is not None, page.text
+            page = await http.get(html.unescape(further[1]))
         assert 'href="tel:+19195550123"' in page.text
         assert person.url.path in page.text
+        assert "Today" not in told(page).text
+
+
+async def test_the_list_of_today_and_everybody_again(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        async with asyncio.timeout(30):
+            # Made by the worker within some seconds of the start.
+            page = await http.get("/clinic/due")
+            while "The list as of " not in page.text:
+                await asyncio.sleep(0.2)
+                page = await http.get("/clinic/due")
+        again = re.search(r'href="(/clinic/due\?[^"]*everybody=true)">Look through everybody again', page.text)
+        assert again is not None, page.text
+        everybody = await http.get(html.unescape(again[1]))
+        assert "Not from a list: up to 30 people" in everybody.text
+        assert 'href="/clinic/due">Today\'s list' in everybody.text
+        assert (await http.get("/clinic/due", params={"_page": "nonsense"})).status_code == 400
+    async with town.visitor("ortiz", "es") as http:
+        assert "La lista, tal como estaba a las " in (await http.get("/clinic/due")).text
 
 
 PAYLOADS = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>']

@@ -60,6 +60,8 @@ async def test_sending_and_what_it_says_afterwards(
     mailbox.on_recipient = lambda session, address: "550 5.1.1 unknown" if address.startswith("two") else None
     seen: list[tuple[int, int]] = []
     counts = await reminding.send(context.settings, None, lambda *progress: seen.append(progress))
+    standing = await context.store.call_list.standing()
+    assert standing is not None and standing.day == context.today
     assert (counts, seen[-1], mailbox.recipients) == ({"sent": 1, "refused": 1}, (2, 2), ["one@example.org"])
     lines = await reminding.preview(context.settings, date(2021, 2, 5), lambda *progress: None)
     assert {(line.patient, line.occasion, line.address, line.standing) for line in lines} == {

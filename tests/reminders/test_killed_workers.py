@@ -102,8 +102,8 @@ async def test_everybody_gets_exactly_one(
 
 
 @asynccontextmanager
-async def workers(*arguments: object) -> AsyncIterator[None]:
-    """So many workers at any time: whoever dies is replaced."""
+async def workers(*arguments: object) -> AsyncIterator[int]:
+    """So many workers at any time: whoever dies is replaced. The process whose children they are."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", tether.__file__, str(os.getpid())),
         *(sys.executable, "-m", "tests.reminders.worker", *map(str, arguments)),
@@ -111,7 +111,7 @@ async def workers(*arguments: object) -> AsyncIterator[None]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         await process.wait()

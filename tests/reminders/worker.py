@@ -1,4 +1,5 @@
-"""Workers that send reminders, to be killed: `python -m tests.reminders.worker COUNT URI DATABASE PORT OFFSET`.
+"""Workers that send reminders, to be killed: `python -m tests.reminders.worker COUNT URI DATABASE PORT OFFSET`. With
+port 0 they make the call list instead, slowly.
 
 So many at any time: who dies is replaced. Their clock is the machine's, less OFFSET microseconds. Each says in EHLO who
 it is: worker-<pid>.example. They are forks of one process, because what takes longest at a start is to import.
@@ -12,7 +13,9 @@ import sys
 import time
 from contextlib import suppress
 
+from fhir_server.jobs import calling
 from fhir_server.jobs.reminders import daily
+from fhir_server.operations import call_list
 from fhir_server.settings import Settings
 from fhir_server.store import sequencer, tether
 from tests.reminders.opening import opened
@@ -21,20 +24,24 @@ from tests.reminders.opening import opened
 async def work(uri: str, database: str, port: str, offset: str) -> None:
     """Work until killed, with leases and pauses of a test's length."""
     daily.EVERY_SECONDS, daily.LEASE_SECONDS, daily.RENEW_SECONDS = 0.05, 1.0, 0.3
+    calling.EVERY_SECONDS, calling.LEASE_SECONDS, call_list.AT_ONCE = 0.05, 1.0, 10
     sequencer.LEASE_SECONDS = 1.0
     me = f"worker-{os.getpid()}.example"
     settings = Settings.model_validate(
         {
             "dev": True,
             "base_url": "https://vaccines.example/fhir",
-            "smtp_host": "127.0.0.1",
-            "smtp_port": int(port),
+            "smtp_host": "127.0.0.1" if int(port) else "",
+            "smtp_port": int(port) or 25,
             "smtp_security": "none",
             "smtp_from": f"reminders@{me}",
         }
     )
     async with opened(uri, database, lambda: time.time_ns() // 1_000 - int(offset), settings) as context:
-        daily.Daily(context).start()
+        if int(port):
+            daily.Daily(context).start()
+        else:
+            calling.Calling(context).start()
         await asyncio.Event().wait()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Condition, Contains, Keys, Not, Prefix
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.fhir.relations import sees
 from fhir_server.store import search, ways
 from fhir_server.store.database import Database
 from fhir_server.store.documents import hash_of
@@ -117,6 +118,34 @@ async def test_a_frequent_name_is_read_in_windows(one: Store, monkeypatch: pytes
     looked.clear()
     await one.search(*ANYBODY, Selection("Patient", family, limit=9))
     assert sum(looked) < 60
+
+
+async def test_whom_an_organization_may_see_is_read_in_windows(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By any of three keys, of which most have two: a page looks at about a page for each, and nobody is lost."""
+    people = [create(f"n{n:03}", patient(n, organization="north", gender="male")) for n in range(200)]
+    people += [create(f"s{n:03}", patient(1000 + n, organization="south", gender="male")) for n in range(200)]
+    people += [create(f"e{n:03}", patient(2000 + n, organization="east", gender="male")) for n in range(200)]
+    await one.commit(*ANYBODY, people)
+    expected = {write.id for write in people if write.id[0] in "ns"}
+    visible = Keys("org", ("Organization/north", sees("north"), sees("south")))
+    looked: list[int] = []
+    find = Database.find
+
+    async def counted(self: Database, name: str, *more: Any) -> Any:
+        found = await find(self, name, *more)
+        looked.append(len(found))
+        return found
+
+    monkeypatch.setattr(Database, "find", counted)
+    for where in (visible, All((Not(Keys("tk", ("gender␟*|female",))), visible))):
+        for limit in (5, 9):
+            assert set(found := await every_id(one, Selection("Patient", where, limit=limit))) == expected
+            assert found == sorted(expected, key=lambda id: (hash_of(id), id))
+    looked.clear()
+    # What finds everything and sorts it is not asked.
+    monkeypatch.delattr(ways, "gather")
+    await one.search(*ANYBODY, Selection("Patient", visible, limit=9))
+    assert 0 < sum(looked) < 150
 
 
 async def test_a_name_of_which_much_is_longer_is_found_whole(one: Store) -> None:

@@ -10,10 +10,10 @@ Part = dict[str, Any]
 
 
 def parts(parameters: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """`{name: [value or parts, ...]}` of a Parameters resource, or of a parameter with parts."""
+    """`{name: [value, resource or parts, ...]}` of a Parameters resource, or of a parameter with parts."""
     found: dict[str, list[Any]] = {}
     for each in parameters.get("parameter") or parameters.get("part") or ():
-        value = next((each[member] for member in each if member.startswith("value")), None)
+        value = next((each[member] for member in each if member.startswith("value") or member == "resource"), None)
         found.setdefault(each["name"], []).append(parts(each) if value is None and "part" in each else value)
     return found
 

@@ -1,10 +1,15 @@
 """Due today, and not to be written to by e-mail: whom somebody has to call.
 
 https://hl7.org/fhir/R4/communicationrequest.html
+
+Today those on the call list; of another day, and on request, everybody, so many of them for a page that it costs no
+more than other pages do.
 """
 
+from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,9 +23,9 @@ from fhir_server.http.portal.questions import NO_DATE
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 
-_PAGES = 5
-"""Pages of the answer that are looked at for one of ours; most people have nothing due."""
-_ASKED = ("day", "channel", "_count", "_page")
+_LISTED, _LOOKED_THROUGH = "15", "30"
+"""People of the list on a page, and people looked through for one."""
+_PAGE, _EVERYBODY = "_page", "everybody"
 
 OCCASIONS = {
     "dose-due": N_("The next dose is due"),
@@ -30,38 +35,54 @@ OCCASIONS = {
 
 
 def due_routes(portal: Portal) -> list[BaseRoute]:
-    """`/clinic/due`; `?day=` for another day."""
+    """`/clinic/due`; `?day=` for another day, `?everybody=true` to look through everybody."""
+
+    zone = ZoneInfo(portal.site.settings.time_zone)
 
     async def due(request: Request, visitor: Visitor) -> Response:
         typed = request.query_params.get("day", "")
         day = day_of(typed) if typed else portal.context().today
         if day is None:
-            return portal.form(request, "clinic-due", 422, rows=[], day=typed, shown="", more="", problem=NO_DATE)
-        asked = {"day": day.isoformat(), "channel": "call-list"}
-        asked |= {name: value for name, value in request.query_params.items() if name in _ASKED and name != "day"}
-        asked["channel"] = "call-list"
-        found: list[dict[str, list[Any]]] = []
-        following: str | None = None
-        for _ in range(_PAGES):
-            answer = parts(await visitor.visit.get("Patient/$reminders-due", asked))
-            found += answer.get("reminder", ())
-            following = first(answer, "next")
-            if following is None:
-                break
-            asked = dict(parse_qsl(urlsplit(following).query))
-        ids = [first(each, "patient")["reference"].removeprefix("Patient/") for each in found]
-        people = await visitor.visit.entries("Patient", {"_id": ",".join(ids), "_count": "1000"}) if ids else []
-        known = {each["id"]: pages.shown(each, visitor.language) for each in people}
+            return portal.form(request, "clinic-due", 422, day=typed, shown="", problem=NO_DATE)
+        chosen = {"day": day.isoformat()}
+        if day != portal.context().today or request.query_params.get(_EVERYBODY) == "true":
+            chosen[_EVERYBODY] = "true"
+        # With the Patients: asking for them once more would cost, and be logged, once more.
+        asked = {
+            **chosen,
+            "channel": "call-list",
+            "patients": "true",
+            "_count": _LOOKED_THROUGH if _EVERYBODY in chosen else _LISTED,
+        }
+        if _PAGE in request.query_params:
+            asked[_PAGE] = request.query_params[_PAGE]
+        answer = parts(await visitor.visit.get("Patient/$reminders-due", asked))
+        found: list[dict[str, list[Any]]] = answer.get("reminder", [])
         rows = [
-            (known[id], OCCASIONS[first(each, "occasion")], _phones(known[id].patient), first(each, "text"))
-            for id, each in zip(ids, found, strict=True)
-            if id in known
+            (pages.shown(who, visitor.language), OCCASIONS[first(each, "occasion")], _phones(who), first(each, "text"))
+            for who, each in ((first(each, "record"), each) for each in found)
         ]
-        more = "" if following is None else "/clinic/due?" + urlsplit(following).query
-        shown = languages.day(day, visitor.language)
-        return portal.form(request, "clinic-due", rows=rows, day=day.isoformat(), shown=shown, more=more, problem="")
+        token = dict(parse_qsl(urlsplit(first(answer, "next") or "").query)).get(_PAGE)
+        as_of = first(answer, "asOf")
+        return portal.form(
+            request,
+            "clinic-due",
+            rows=rows,
+            day=day.isoformat(),
+            shown=languages.day(day, visitor.language),
+            as_of=None if as_of is None else datetime.fromisoformat(as_of).astimezone(zone),
+            looked_through=asked["_count"],
+            more=_address({**chosen, _PAGE: token}) if token else "",
+            everybody="" if as_of is None else _address({**chosen, _EVERYBODY: "true"}),
+            listed=day == portal.context().today and _EVERYBODY in chosen,
+            problem="",
+        )
 
     return [Route("/clinic/due", portal.page(due, pages.ROLE))]
+
+
+def _address(query: dict[str, str]) -> str:
+    return "/clinic/due?" + urlencode(query)
 
 
 def _phones(patient: dict[str, Any]) -> list[str]:
