@@ -3,7 +3,8 @@
 https://hl7.org/fhir/R4/auditevent.html#provenance
 
 A seal is {_id: "2026-11-23", n, digest, before}: the number of the day's events and SHA-256 over the seal before and,
-in the order they were recorded, each event's id and bytes. One process makes it, by lease, once the day (UTC) is over.
+in the order they were recorded, id and bytes of each AuditEvent that is a document of its own and then of each sheet
+(sheets.py), which hold all that its events are made of. One process makes it, by lease, once the day (UTC) is over.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
+from fhir_server.store.sheets import SHEETS, SLOT, begun, place
 
 SEALS = "seals"
 GRACE_SECONDS = 600
@@ -97,8 +99,26 @@ class Seals:
                 digest.update(row["_id"].encode() + b"\0" + hashlib.sha256(row["raw"]).digest())
             count += len(rows)
             if len(rows) < AT_ONCE:
-                return Seal(day, count, digest.hexdigest(), before)
+                break
             position = (int(rows[-1]["lu"]), rows[-1]["_id"])
+        async for sheet in self._sheets(start, end):
+            digest.update(sheet["_id"].encode() + b"\0" + hashlib.sha256(sheet["raw"]).digest())
+            count += int(sheet["n"])
+        return Seal(day, count, digest.hexdigest(), before)
+
+    async def _sheets(self, start: int, end: int) -> AsyncIterator[Document]:
+        """The sheets of these moments [start, end), in order; read a slot after the other, each found by its index."""
+        low, width = start, SLOT
+        while low < end:
+            high = min(low + width, end)
+            span = {"_id": {"$gte": place(low), "$lt": place(high)}}
+            rows = await self.database.find(SHEETS, span, {"n": 1, "raw": 1}, AT_ONCE if width > SLOT else 0)
+            if len(rows) == AT_ONCE and width > SLOT:
+                width = SLOT
+                continue
+            for row in sorted(rows, key=lambda row: str(row["_id"])):
+                yield row
+            low, width = high, width * 2 if len(rows) < AT_ONCE // 4 else width
 
     async def _first_day(self) -> str | None:
         pipeline: list[Match] = [
@@ -108,7 +128,10 @@ class Seals:
             {"$project": {"lu": 1}},
         ]
         rows = await self.database.rows(LOG, pipeline)
-        return _day_of(int(rows[0]["lu"])) if rows else None
+        found = [int(row["lu"]) for row in rows]
+        first: list[Match] = [{"$match": {"_id": {"$gte": ""}}}, {"$sort": {"_id": 1}}, {"$limit": 1}]
+        found += [begun(row) for row in await self.database.rows(SHEETS, [*first, {"$project": {"n": 1}}])]
+        return _day_of(min(found)) if found else None
 
     async def last(self) -> Seal | None:
         """The newest seal."""

@@ -87,6 +87,7 @@ class Store:
     """The access log."""
     seals: Seals
     """What proves that nobody changed the access log."""
+    _kinds: Kinds
     _search: Search
     _history: History
     _members: Members
@@ -138,8 +139,9 @@ class Store:
             Users(opened),
             Grants(opened),
             Passing(opened),
-            Trail(opened, Kinds(opened)),
+            Trail(opened),
             Seals(opened),
+            Kinds(opened),
             search,
             History(opened),
             members,
@@ -398,7 +400,7 @@ class Store:
         for resource_type in set(types) & self._built.missing.keys():
             await self._built.require(resource_type, predicate(resource_type))
         within = await self._members.within(predicate)
-        return await self.trail.kinds.within(within) if LOG in types else within
+        return await self._kinds.within(within) if LOG in types else within
 
     async def _visible(self, caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
         _require(caller, predicate)
@@ -414,7 +416,7 @@ class Store:
 
     async def _resolved(self, resource_type: str, condition: Condition) -> Condition:
         if resource_type == LOG:
-            return await self.trail.kinds.resolved(condition)
+            return await self._kinds.resolved(condition)
         return await self._members.resolved(condition) if resource_type == "Group" else condition
 
 

@@ -1,4 +1,4 @@
-"""Trail: the access log's AuditEvents, appended in groups, durable when the call returns.
+"""Trail: the access log's events, appended in groups, each group as one sheet, durable when the call returns.
 
 https://hl7.org/fhir/R4/auditevent.html
 
@@ -15,13 +15,8 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.store import failures
 from fhir_server.store.database import Database
-from fhir_server.store.documents import current
-from fhir_server.store.driver import Document
-from fhir_server.store.kinds import LOG, Event, Kinds
-from fhir_server.store.records import Stored
-
-Noted = tuple[Event, int]
-"""An event and when it was recorded."""
+from fhir_server.store.notes import Note
+from fhir_server.store.sheets import SHEETS, of
 
 GROUP = 500
 """Events written by one call."""
@@ -36,14 +31,13 @@ class Trail:
     """Appends to one database's access log."""
 
     database: Database
-    kinds: Kinds
-    _waiting: list[tuple[list[Noted], asyncio.Future[None]]] = field(default_factory=list)
+    _waiting: list[tuple[Sequence[Note], asyncio.Future[None]]] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
 
-    async def append(self, events: Sequence[Event], moment: int) -> None:
-        """Keep these events, recorded at `moment` in microseconds. FhirError 503 where that cannot be made sure of."""
+    async def append(self, notes: Sequence[Note]) -> None:
+        """Keep these events. FhirError 503 where that cannot be made sure of."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(([(event, moment) for event in events], done))
+        self._waiting.append((notes, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="access log")
         await done
@@ -58,7 +52,7 @@ class Trail:
         while self._waiting:
             if several:
                 await asyncio.sleep(GATHER_SECONDS)
-            group: list[tuple[list[Noted], asyncio.Future[None]]] = []
+            group: list[tuple[Sequence[Note], asyncio.Future[None]]] = []
             size = 0
             while self._waiting and size < GROUP:
                 group.append(self._waiting.pop(0))
@@ -67,7 +61,7 @@ class Trail:
             failed: BaseException | None = failures.unavailable()
             try:
                 async with asyncio.timeout(SECONDS):
-                    await self._insert([noted for events, _ in group for noted in events])
+                    await self._insert([note for notes, _ in group for note in notes])
                 failed = None
             except TimeoutError:
                 failed = failures.timed_out()
@@ -81,18 +75,9 @@ class Trail:
                         else:
                             done.set_exception(failed)
 
-    async def _insert(self, noted: Sequence[Noted]) -> None:
-        await self.kinds.keep(event.kind for event, _ in noted if event.kind is not None)
-        documents = [_document(event, moment) for event, moment in noted]
-        collection = self.database.collection(LOG)
+    async def _insert(self, notes: Sequence[Note]) -> None:
+        documents, collection = of(notes), self.database.collection(SHEETS)
         if len(documents) == 1:
             await collection.insert_one(documents[0])
         else:
             await collection.insert_many(documents, ordered=False)
-
-
-def _document(event: Event, moment: int) -> Document:
-    found = event.entries
-    if event.kind is not None:
-        found.tk = [*found.tk, event.kind.key]
-    return current(Stored(LOG, event.id, 1, moment, event.raw, "POST"), found)
