@@ -19,10 +19,11 @@ from fhir_server.store.documents import hash_of
 from fhir_server.store.driver import Document
 from fhir_server.store.kinds import KIND
 from fhir_server.store.match import Match
-from fhir_server.store.notes import entries, keys, raw, sought
+from fhir_server.store.notes import common, entries, has, is_common, raw, sought
 from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE, Order, conjuncts, order
 from fhir_server.store.records import SortKey
-from fhir_server.store.sheets import SHEETS, SLOT, Event, events, place, sheet_of
+from fhir_server.store.seals import Seals
+from fhir_server.store.sheets import EVERY, SHEETS, SLOT, Event, events, sheet_of, window
 from fhir_server.store.ways import too_costly
 
 NEWEST = order((SortKey("_lastUpdated", descending=True),))
@@ -121,33 +122,52 @@ async def _windows(
     sought_for = _sought(where)
     if sought_for is not None and not sought_for:
         return
+    asked = [EVERY] if sought_for is None else sought_for
+    wanted = set(asked)
     width, wider = (_FIRST, _WIDER) if sought_for is None else (_FIRST_OF_KEY, _WIDER_OF_KEY)
     low, high = span[0] // SLOT * SLOT, min(-(-span[1] // SLOT) * SLOT, _FAR)
-    looked_at = 0
+    looked_at, begun = 0, 0 if backwards or low else await Seals(database).begun() // SLOT * SLOT
     while low < high:
         if backwards:
-            window = (max(low, (min(high, database.clock()) - width) // SLOT * SLOT), high)
+            part = (max(low, (min(high, database.clock()) - width) // SLOT * SLOT), high)
         else:
-            window = (low, min(high, low + width))
-        sheets = await _sheets(database, sought_for, window, AT_ONCE + 1 if width > SLOT else None)
+            part = (low, min(high, max(begun, low + width)))
+        sheets = await _sheets(database, asked, part, AT_ONCE + 1 if width > SLOT else 0)
         if len(sheets) > AT_ONCE and width > SLOT:
-            width = max(SLOT, width // (2 * wider) // SLOT * SLOT)
+            if begun > low + width:
+                begun = 0
+            else:
+                width = max(SLOT, width // (2 * wider) // SLOT * SLOT)
             continue
         found = [event for sheet in sheets for event in events(sheet)]
         if sought_for is not None:
-            kept = set(sought_for)
-            found = [event for event in found if not kept.isdisjoint(keys(event.note))]
+            found = [event for event in found if has(event.note, wanted)]
         looked_at += len(found)
         if looked_at > LOOKED_AT:
             raise too_costly("AuditEvent")
         yield _satisfying(found, where)
-        low, high = (low, window[0]) if backwards else (window[1], high)
-        width *= wider
+        low, high = (low, part[0]) if backwards else (part[1], high)
+        # Wider where there was little, narrower where hardly more would fit.
+        width = max(SLOT, width * min(wider * 100, 50 * AT_ONCE // (len(sheets) + 1)) // 100 // SLOT * SLOT)
 
 
 def _satisfying(found: Iterable[Event], where: Condition) -> list[Found]:
-    made = ((event, entries(event.note)) for event in found)
-    return [(event, known) for event, known in made if satisfies(known, event.id, event.note.moment, where)]
+    """Those of the events that satisfy it. What their common entries decide is decided once, which spares making the
+    others of most events that do not."""
+    decided: dict[int, tuple[Entries, bool]] = {}
+    parts = conjuncts(where)
+    shared, rest = All(tuple(filter(is_common, parts))), All(tuple(part for part in parts if not is_common(part)))
+    kept: list[Found] = []
+    for event in found:
+        like = common(event.note)
+        if id(like) not in decided:
+            # Together, so that no other takes this one's place in memory.
+            decided[id(like)] = like, satisfies(like, "", 0, shared)
+        if decided[id(like)][1]:
+            known = entries(event.note)
+            if satisfies(known, event.id, event.note.moment, rest):
+                kept.append((event, known))
+    return kept
 
 
 async def _of_ids(database: Database, where: Condition, named: Sequence[str]) -> list[Found]:
@@ -160,19 +180,16 @@ async def _of_ids(database: Database, where: Condition, named: Sequence[str]) ->
     return found
 
 
-async def _sheets(database: Database, asked: list[str] | None, window: Window, limit: int | None) -> list[Document]:
-    """The sheets of a window, at most about `limit`, with any of these keys."""
-    span: Match = {"_id": {"$gte": place(window[0]), "$lt": place(window[1])}}
-    if asked is None:
-        return await database.find(SHEETS, span, {"raw": 1}, limit or 0)
+async def _sheets(database: Database, asked: Sequence[str], span: Window, limit: int) -> list[Document]:
+    """The sheets of a window with any of these keys; of each part of the keys at most `limit`, 0 for all."""
     found: dict[str, Document] = {}
     for start in range(0, len(asked), KEYS_AT_ONCE):
         part = asked[start : start + KEYS_AT_ONCE]
         if len(part) == 1:
-            rows = await database.find(SHEETS, {"k": part[0], **span}, {"raw": 1}, limit or 0)
+            rows = await database.find(SHEETS, window(*span, part[0]), {"raw": 1}, limit)
         else:
-            stages: list[Match] = [{"$match": {"k": {"$in": part}}}, {"$match": span}]
-            cut: list[Match] = [{"$limit": limit}] if limit is not None else []
+            stages: list[Match] = [{"$match": {"k": {"$in": part}}}, {"$match": {"_id": window(*span)["_id"]}}]
+            cut: list[Match] = [{"$limit": limit}] if limit else []
             rows = await database.rows(SHEETS, [*stages, *cut, {"$project": {"raw": 1}}])
         found.update((row["_id"], row) for row in rows)
     return list(found.values())

@@ -8,12 +8,13 @@ What it adds of its own (`_entities`) belongs to the format of sheets (sheets.py
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_server.fhir import dates, index, json, references
-from fhir_server.fhir.condition import SEPARATOR
+from fhir_server.fhir.condition import SEPARATOR, All, Condition, Contains, Keys, Not, Prefix
+from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
 from fhir_server.store.built import labelled
 
@@ -60,8 +61,8 @@ def raw(note: Note, id: str) -> bytes:
 def entries(note: Note) -> Entries:
     """The index entries of the AuditEvent, by the rules of today: those of the frame, made once, and those of the rest.
     No search parameter looks at both at once."""
-    common = _common(note.frame, bool(note.patient), bool(note.target), bool(note.query), bool(note.request))
-    found = Entries(tk=[*common.tk], hs=common.hs, st=common.st, so={**common.so}, ix=common.ix)
+    like = common(note)
+    found = Entries(tk=[*like.tk], hs=like.hs, st=like.st, so={**like.so}, ix=like.ix)
     when = json.instant(note.moment)
     begin, end, day = when[:-1], json.instant(note.moment + 1)[:-1], dates.parse(when[:_DAY])
     found.days("date", begin, end, day.lo, day.hi)
@@ -81,6 +82,35 @@ def keys(note: Note) -> tuple[str, ...]:
     target = references.local(note.target) if note.target else None
     named = (*((f"Patient/{note.patient}",) if note.patient else ()), *((str(target),) if target is not None else ()))
     return (*named, *_who(note.frame))
+
+
+def has(note: Note, wanted: Set[str]) -> bool:
+    """Whether any of its keys is among these, which `sought` gave."""
+    if note.patient and f"Patient/{note.patient}" in wanted:
+        return True
+    target = note.target.partition("/_history/")[0]
+    return (target != "" and target in wanted) or not wanted.isdisjoint(_who(note.frame))
+
+
+def common(note: Note) -> Entries:
+    """Those of its entries that it shares with all that are told with the same frame and tell of as much."""
+    return _common(note.frame, bool(note.patient), bool(note.target), bool(note.query), bool(note.request))
+
+
+def is_common(condition: Condition) -> bool:
+    """Whether `common` entries are all that decides on it."""
+    match condition:
+        case Keys("hs" | "org" | "lb", _) | Prefix("hs" | "org" | "lb", _):
+            return True
+        case Keys("tk" | "st", keys):
+            return all(labelled(key) not in _OWN for key in keys)
+        case Prefix("tk" | "st", prefix) | Contains("tk" | "st", prefix, _):
+            return SEPARATOR in prefix and labelled(prefix) not in _OWN
+        case Not(inner):
+            return is_common(inner)
+        case All(parts) | AnyOf(parts):
+            return all(is_common(part) for part in parts)
+    return False
 
 
 def sought(key: str) -> str | None:

@@ -20,7 +20,7 @@ from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
-from fhir_server.store.sheets import SHEETS, SLOT, begun, place
+from fhir_server.store.sheets import SHEETS, SLOT, begun, window
 
 SEALS = "seals"
 GRACE_SECONDS = 600
@@ -111,14 +111,20 @@ class Seals:
         low, width = start, SLOT
         while low < end:
             high = min(low + width, end)
-            span = {"_id": {"$gte": place(low), "$lt": place(high)}}
-            rows = await self.database.find(SHEETS, span, {"n": 1, "raw": 1}, AT_ONCE if width > SLOT else 0)
+            most = AT_ONCE if width > SLOT else 0
+            rows = await self.database.find(SHEETS, window(low, high), {"n": 1, "raw": 1}, most)
             if len(rows) == AT_ONCE and width > SLOT:
                 width = SLOT
                 continue
             for row in sorted(rows, key=lambda row: str(row["_id"])):
                 yield row
             low, width = high, width * 2 if len(rows) < AT_ONCE // 4 else width
+
+    async def begun(self) -> int:
+        """A moment before which nothing was logged, as far as seals tell; some days ago where there are none."""
+        oldest: list[Match] = [{"$match": {"_id": {"$gte": ""}}}, {"$sort": {"_id": 1}}, {"$limit": 1}]
+        rows = await self.database.rows(SEALS, oldest)
+        return _midnight(rows[0]["_id"]) if rows else self.database.clock() - 2 * 86_400 * _SECOND
 
     async def _first_day(self) -> str | None:
         pipeline: list[Match] = [

@@ -18,9 +18,12 @@ from typing import NamedTuple
 import msgspec
 
 from fhir_server.store.driver import Document
+from fhir_server.store.match import Match
 from fhir_server.store.notes import Frame, Note, keys
 
 SHEETS = "sheets"
+EVERY = "*"
+"""A key of every sheet: the index finds a window of time only behind a key."""
 SLOT = 10_000_000
 """Microseconds; a whole number of them is a day."""
 _FORMAT = b"\x01"
@@ -73,6 +76,11 @@ def place(moment: int) -> str:
     return f"{min(max(moment, 0), 16**_DIGITS - 1):0{_DIGITS}x}"
 
 
+def window(start: int, end: int, key: str = EVERY) -> Match:
+    """Finds the sheets that begin at a moment in [start, end) and have this key."""
+    return {"k": key, "_id": {"$gte": place(start), "$lt": place(end)}}
+
+
 def _sheet(notes: Sequence[Note]) -> Document:
     frames: dict[Frame, int] = {}
     own = iter(_distinct(len(notes)))
@@ -80,7 +88,7 @@ def _sheet(notes: Sequence[Note]) -> Document:
     return {
         "_id": place(min(note.moment for note in notes)) + secrets.token_hex(_RANDOM),
         "n": len(notes),
-        "k": list(dict.fromkeys(key for note in notes for key in keys(note))),
+        "k": [EVERY, *dict.fromkeys(key for note in notes for key in keys(note))],
         "raw": _FORMAT + _encode((list(frames), rows)),
     }
 

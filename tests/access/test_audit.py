@@ -215,7 +215,7 @@ async def test_the_log_is_sealed_and_a_change_is_found(house: House) -> None:
     assert await store.seals.broken() is None
     third = {"_id": {"$gte": place((today - 3) * DAY), "$lt": place((today - 2) * DAY)}}
     sheet = await sheets.find_one(third)
-    assert (sheet["n"], sheet["k"]) == (1, ["Patient/ann", "Practitioner/doctor-north"])
+    assert (sheet["n"], sheet["k"]) == (1, ["*", "Patient/ann", "Practitioner/doctor-north"])
     await sheets.update_one({"_id": sheet["_id"]}, {"$set": {"raw": sheet["raw"].replace(b"ann", b"ben")}})
     assert await store.seals.broken() == days[2]
     await log.update_one({"_id": "old2"}, {"$set": {"raw": b"[]"}})
