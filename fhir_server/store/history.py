@@ -15,11 +15,10 @@ from fhir_server.store import feed, log, reads
 from fhir_server.store.database import Database
 from fhir_server.store.documents import RAW, stored, version_key
 from fhir_server.store.driver import Document
-from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
 from fhir_server.store.plan import remainder
 from fhir_server.store.records import Page, Period, Stored
-from fhir_server.store.schema import history_of
+from fhir_server.store.schema import LOG, history_of
 
 ROUNDS = 100
 """Stretches of the feed that one page may look through before it ends short."""

@@ -21,8 +21,8 @@ from fhir_server.fhir.satisfies import satisfies
 from fhir_server.store.built import META
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
+from fhir_server.store.schema import LOG
 
-LOG = "AuditEvent"
 KIND = f"kind{SEPARATOR}"
 """Begins the key of a kind. No search parameter has this name."""
 

@@ -22,8 +22,9 @@ from fhir_server.store.match import Match
 from fhir_server.store.notes import common, entries, has, is_common, raw, sought
 from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE, Order, conjuncts, order
 from fhir_server.store.records import SortKey
+from fhir_server.store.schema import LOG, SHEETS
 from fhir_server.store.seals import Seals
-from fhir_server.store.sheets import EVERY, SHEETS, SLOT, Event, events, sheet_of, window
+from fhir_server.store.sheets import EVERY, SLOT, Event, events, sheet_of, window
 from fhir_server.store.ways import too_costly
 
 NEWEST = order((SortKey("_lastUpdated", descending=True),))
@@ -144,7 +145,7 @@ async def _windows(
             found = [event for event in found if has(event.note, wanted)]
         looked_at += len(found)
         if looked_at > LOOKED_AT:
-            raise too_costly("AuditEvent")
+            raise too_costly(LOG)
         yield _satisfying(found, where)
         low, high = (low, part[0]) if backwards else (part[1], high)
         # Wider where there was little, narrower where hardly more would fit.

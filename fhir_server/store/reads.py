@@ -15,11 +15,10 @@ from fhir_server.store import log
 from fhir_server.store.database import Database
 from fhir_server.store.documents import RAW, stored, version_key
 from fhir_server.store.driver import Document
-from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, remainder
 from fhir_server.store.records import Stored
-from fhir_server.store.schema import history_of
+from fhir_server.store.schema import LOG, history_of
 from fhir_server.store.sieve import Sieve
 
 

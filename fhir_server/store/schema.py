@@ -19,6 +19,10 @@ from fhir_server.store.database import Database
 VERSION = 3
 """Of the index list below; stored in the database at its first boot."""
 
+LOG = "AuditEvent"
+SHEETS = "sheets"
+"""Where the access log is, besides the AuditEvents that are documents of their own (sheets.py)."""
+
 Key = tuple[str, ...]
 
 CURRENT: tuple[Key, ...] = (
@@ -57,7 +61,7 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "meta": (),
     "relations": (("due",),),
     "seals": (),
-    "sheets": (("k", "_id"),),
+    SHEETS: (("k", "_id"),),
 }
 ARRAYS = frozenset({"tk", "hs", "st", "rk", "d", "pt", "org", "lb", "m", "k"})
 

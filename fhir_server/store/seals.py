@@ -15,12 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.store import failures
+from fhir_server.store import failures, sheets
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
-from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
-from fhir_server.store.sheets import SHEETS, SLOT, begun, window
+from fhir_server.store.schema import LOG
 
 SEALS = "seals"
 GRACE_SECONDS = 600
@@ -101,24 +100,10 @@ class Seals:
             if len(rows) < AT_ONCE:
                 break
             position = (int(rows[-1]["lu"]), rows[-1]["_id"])
-        async for sheet in self._sheets(start, end):
+        async for sheet in sheets.between(self.database, start, end, {"n": 1, "raw": 1}):
             digest.update(sheet["_id"].encode() + b"\0" + hashlib.sha256(sheet["raw"]).digest())
             count += int(sheet["n"])
         return Seal(day, count, digest.hexdigest(), before)
-
-    async def _sheets(self, start: int, end: int) -> AsyncIterator[Document]:
-        """The sheets of these moments [start, end), in order; read a slot after the other, each found by its index."""
-        low, width = start, SLOT
-        while low < end:
-            high = min(low + width, end)
-            most = AT_ONCE if width > SLOT else 0
-            rows = await self.database.find(SHEETS, window(low, high), {"n": 1, "raw": 1}, most)
-            if len(rows) == AT_ONCE and width > SLOT:
-                width = SLOT
-                continue
-            for row in sorted(rows, key=lambda row: str(row["_id"])):
-                yield row
-            low, width = high, width * 2 if len(rows) < AT_ONCE // 4 else width
 
     async def begun(self) -> int:
         """A moment before which nothing was logged, as far as seals tell; some days ago where there are none."""
@@ -135,8 +120,8 @@ class Seals:
         ]
         rows = await self.database.rows(LOG, pipeline)
         found = [int(row["lu"]) for row in rows]
-        first: list[Match] = [{"$match": {"_id": {"$gte": ""}}}, {"$sort": {"_id": 1}}, {"$limit": 1}]
-        found += [begun(row) for row in await self.database.rows(SHEETS, [*first, {"$project": {"n": 1}}])]
+        first = await sheets.first(self.database)
+        found += [] if first is None else [first]
         return _day_of(min(found)) if found else None
 
     async def last(self) -> Seal | None:

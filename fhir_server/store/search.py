@@ -12,9 +12,9 @@ from fhir_server.store import log, ways
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES, RAW, stored
 from fhir_server.store.driver import Document, Pipeline, Session
-from fhir_server.store.kinds import LOG
 from fhir_server.store.plan import COUNTED, NATURAL, Candidate, candidates, is_plain, order, remainder
 from fhir_server.store.records import Page, Selection
+from fhir_server.store.schema import LOG
 from fhir_server.store.statistics import Statistics
 from fhir_server.store.ways import ALLOWED, BUDGET, SECONDS, Rows, too_costly
 

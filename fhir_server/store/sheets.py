@@ -12,20 +12,25 @@ All events of a sheet are of one slot of time, so windows cut between slots part
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.match import Match
 from fhir_server.store.notes import Frame, Note, keys
+from fhir_server.store.schema import SHEETS
 
-SHEETS = "sheets"
 EVERY = "*"
 """A key of every sheet: the index finds a window of time only behind a key."""
 SLOT = 10_000_000
 """Microseconds; a whole number of them is a day."""
+MOST, LARGEST = 500, 1_000_000
+"""Events of a sheet, and characters of what they say was asked, about: a document has 16 MB at most."""
+AT_ONCE = 1_000
+"""Sheets read at a time, about."""
 _FORMAT = b"\x01"
 _DIGITS, _RANDOM, _OWN = 14, 5, 4
 _ID = _DIGITS + 2 * _RANDOM
@@ -43,11 +48,18 @@ class Event(NamedTuple):
 
 
 def of(notes: Iterable[Note]) -> list[Document]:
-    """The documents for these notes: one, or one for each slot of time."""
-    slots: dict[int, list[Note]] = {}
+    """The documents for these notes: one where they are of one slot of time and not too many."""
+    made: list[list[Note]] = []
+    open_for: dict[int, tuple[list[Note], int]] = {}
     for note in notes:
-        slots.setdefault(note.moment // SLOT, []).append(note)
-    return [_sheet(each) for each in slots.values()]
+        slot = note.moment // SLOT
+        sheet, size = open_for.get(slot, ([], 0))
+        if not sheet or len(sheet) == MOST or size > LARGEST:
+            sheet, size = [], 0
+            made.append(sheet)
+        sheet.append(note)
+        open_for[slot] = sheet, size + len(note.query)
+    return [_sheet(each) for each in made]
 
 
 def events(document: Document) -> list[Event]:
@@ -65,11 +77,6 @@ def sheet_of(event_id: str) -> str:
     return event_id[:_ID]
 
 
-def begun(document: Document) -> int:
-    """The moment of the first event of a sheet."""
-    return int(document["_id"][:_DIGITS], 16)
-
-
 def place(moment: int) -> str:
     """Before the `_id`s of all sheets that begin at `moment` or later, behind all others; before all of them for a
     moment before 1970, behind them for one far beyond."""
@@ -81,6 +88,39 @@ def window(start: int, end: int, key: str = EVERY) -> Match:
     return {"k": key, "_id": {"$gte": place(start), "$lt": place(end)}}
 
 
+async def between(database: Database, start: int, end: int, keep: Match) -> AsyncIterator[Document]:
+    """The sheets that begin in [start, end), both between slots, in order, with the fields `keep`."""
+    low, width = start, SLOT
+    while low < end:
+        high = min(low + width, end)
+        rows = await database.find(SHEETS, window(low, high), keep, AT_ONCE if width > SLOT else 0)
+        if len(rows) == AT_ONCE and width > SLOT:
+            width = SLOT
+            continue
+        for row in sorted(rows, key=lambda row: str(row["_id"])):
+            yield row
+        low, width = high, width * 2 if len(rows) < AT_ONCE // 4 else width
+
+
+async def first(database: Database) -> int | None:
+    """The moment of the first event on any sheet; None where there is none."""
+    oldest: list[Match] = [{"$match": {"_id": {"$gte": ""}}}, {"$sort": {"_id": 1}}, {"$limit": 1}]
+    rows = await database.rows(SHEETS, [*oldest, {"$project": {"n": 1}}])
+    return int(rows[0]["_id"][:_DIGITS], 16) if rows else None
+
+
+async def rekey(database: Database, start: int, end: int) -> None:
+    """Derive the keys of the sheets that begin in [start, end) anew."""
+    async for sheet in between(database, start, end, {"raw": 1, "k": 1}):
+        found = _keys(event.note for event in events(sheet))
+        if found != sheet["k"]:
+            await database.collection(SHEETS).update_one({"_id": sheet["_id"]}, {"$set": {"k": found}})
+
+
+def _keys(notes: Iterable[Note]) -> list[str]:
+    return [EVERY, *dict.fromkeys(key for note in notes for key in keys(note))]
+
+
 def _sheet(notes: Sequence[Note]) -> Document:
     frames: dict[Frame, int] = {}
     own = iter(_distinct(len(notes)))
@@ -88,7 +128,7 @@ def _sheet(notes: Sequence[Note]) -> Document:
     return {
         "_id": place(min(note.moment for note in notes)) + secrets.token_hex(_RANDOM),
         "n": len(notes),
-        "k": [EVERY, *dict.fromkeys(key for note in notes for key in keys(note))],
+        "k": _keys(notes),
         "raw": _FORMAT + _encode((list(frames), rows)),
     }
 

@@ -31,7 +31,7 @@ from fhir_server.store.grants import Grants
 from fhir_server.store.history import History
 from fhir_server.store.idempotency import Idempotency
 from fhir_server.store.jobs import Jobs
-from fhir_server.store.kinds import LOG, Kinds
+from fhir_server.store.kinds import Kinds
 from fhir_server.store.links import Links
 from fhir_server.store.members import Members
 from fhir_server.store.passing import Passing
@@ -49,6 +49,7 @@ from fhir_server.store.records import (
     Write,
 )
 from fhir_server.store.revocations import Revocations
+from fhir_server.store.schema import LOG
 from fhir_server.store.seals import Seal, Seals
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer

@@ -16,7 +16,8 @@ from pymongo.errors import PyMongoError
 from fhir_server.store import failures
 from fhir_server.store.database import Database
 from fhir_server.store.notes import Note
-from fhir_server.store.sheets import SHEETS, of
+from fhir_server.store.schema import SHEETS
+from fhir_server.store.sheets import of
 
 GROUP = 500
 """Events written by one call."""

@@ -147,6 +147,42 @@ async def test_recipients_read_who_read_their_record(house: House) -> None:
     assert "Patient/ben" not in mine.text and "Patient/fay" not in mine.text
 
 
+@pytest.mark.parametrize(
+    ("path", "whether"),
+    [
+        ("AuditEvent?_count=200", True),
+        ("AuditEvent?_count=1&_total=accurate", True),
+        ("AuditEvent?_sort=action&_count=200", True),
+        ("AuditEvent?patient=Patient/ann&_count=200&_include=AuditEvent:entity", True),
+        ("AuditEvent?patient=Patient/ben", False),
+        ("AuditEvent?entity=ben", False),
+        ("AuditEvent?patient:missing=true", False),
+        ("AuditEvent?action:not=C&_count=200", True),
+        ("AuditEvent?patient.family=Familyben", False),
+        ("Patient/ann/AuditEvent?_count=200", True),
+        ("Patient?_id=ann&_revinclude=AuditEvent:patient", True),
+        ("Patient?_has:AuditEvent:patient:subtype=vread&_revinclude=AuditEvent:patient", True),
+        ("?_type=AuditEvent&_count=200", True),
+        ("Patient/ann/$everything?_count=1000", True),
+    ],
+)
+async def test_no_way_of_asking_shows_what_stands_beside_it(house: House, path: str, whether: bool) -> None:
+    told = Interaction(NORTH, "vread", "R", house.context.clock(), 200, "Immunization/1/_history/1", "GET it")
+    of_both = replace(told, code="search-type", action="E", target="")
+    beside = [note for whom in ("ann", "ben", "fay") for note in audit.notes(told, [whom], house.context.settings.base)]
+    await house.context.store.trail.append([*audit.notes(of_both, ["ann", "ben"], ""), *beside])
+    answer = await house.ask(ANN, "GET", path)
+    assert answer.status_code == 200, answer.text
+    shown = [entry["resource"] for entry in answer.json().get("entry", ())]
+    shown = [each for each in shown if each["resourceType"] == "AuditEvent"]
+    assert bool(shown) == whether
+    assert {each for event in shown for each in patients([event])} <= {"Patient/ann"}
+    if "_total" in path:
+        own = await house.ask(ANN, "GET", "AuditEvent?_summary=count")
+        # One more for what was asked before.
+        assert answer.json()["total"] + 1 == own.json()["total"]
+
+
 async def test_a_broken_glass_is_logged_and_reviewed(house: House) -> None:
     headers = {"Break-Glass": "Patient/cat found unconscious", "X-Request-Id": "request-glass"}
     assert (await house.ask(SOUTH, "GET", "Patient/cat", headers=headers)).status_code == 200

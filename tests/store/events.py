@@ -16,9 +16,10 @@ from fhir_server.fhir.satisfies import satisfies
 from fhir_server.store import notes, sheets
 from fhir_server.store.built import labelled
 from fhir_server.store.documents import current
-from fhir_server.store.kinds import KIND, LOG
+from fhir_server.store.kinds import KIND
 from fhir_server.store.notes import Note
 from fhir_server.store.records import Stored
+from fhir_server.store.schema import LOG, SHEETS
 from fhir_server.store.store import Store
 from tests.store.world import START
 
@@ -79,7 +80,7 @@ async def put_singly(store: Store, told: Iterable[Note], with_kinds: bool) -> Wh
 
 async def on_sheets(store: Store) -> Wholes:
     """What the sheets of this store hold."""
-    rows = await store.database.rows(sheets.SHEETS, [{"$match": {"_id": {"$gte": ""}}}])
+    rows = await store.database.rows(SHEETS, [{"$match": {"_id": {"$gte": ""}}}])
     events = [event for row in rows for event in sheets.events(row)]
     return {id: (note.moment, whole(notes.raw(note, id))) for id, note in events}
 

@@ -11,8 +11,9 @@ from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.built import labelled
 from fhir_server.store.documents import indexed
-from fhir_server.store.kinds import KIND, LOG
+from fhir_server.store.kinds import KIND
 from fhir_server.store.records import Selection, SortKey
+from fhir_server.store.schema import LOG
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener
 from tests.store.events import BASE, Wholes, conditions, expected, logged, on_sheets, put_singly

@@ -5,6 +5,7 @@ Events of the access log, which stand together on sheets, are found as if each w
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import get_args
 
@@ -18,13 +19,14 @@ from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Axis, Condition
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store import log, notes, sheets
-from fhir_server.store.kinds import LOG
 from fhir_server.store.notes import Note
 from fhir_server.store.records import Selection, SortKey
-from fhir_server.store.sheets import SHEETS, SLOT
+from fhir_server.store.schema import LOG, SHEETS
+from fhir_server.store.sheets import SLOT
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener
 from tests.store.events import BASE, CALLERS, HAPPENED, Wholes, conditions, expected, logged, on_sheets, put_singly
+from tests.store.test_reindex import reindexed
 from tests.store.world import ANYBODY, START, TYPES
 
 DAY = 86_400_000_000
@@ -237,10 +239,45 @@ def test_no_sheet_lies_across_slots_and_ids_tell_no_number() -> None:
     told = [note._replace(moment=START // SLOT * SLOT + number) for number, note in enumerate(logged())]
     made = sheets.of([*told, *(note._replace(moment=note.moment + SLOT - 3) for note in told)])
     assert [each["n"] for each in made] == [39, 33]
-    assert [sheets.begun(each) for each in made] == [START // SLOT * SLOT, (START // SLOT + 1) * SLOT]
+    starts = [START // SLOT * SLOT, (START // SLOT + 1) * SLOT]
+    assert [each["_id"][:14] for each in made] == [sheets.place(start) for start in starts]
     events = [event for each in made for event in sheets.events(each)]
     assert len({event.id for event in events}) == 72 and all(len(event.id) == 32 for event in events)
     assert [event.id for event in events] != sorted(event.id for event in events)
+
+
+def test_a_sheet_holds_only_so_much() -> None:
+    note = next(logged())
+    assert [each["n"] for each in sheets.of([note] * 1_001)] == [500, 500, 1]
+    long = note._replace(query="?" * 400_000)
+    assert [each["n"] for each in sheets.of([long, note, long, note, long, note])] == [5, 1]
+
+
+def test_keys_of_the_first_format_never_change() -> None:
+    told = Interaction(CALLERS[1], "read", "R", START, 200, "Immunization/9/_history/2", "GET", "request")
+    [made] = sheets.of(audit.notes(told, ["1"], BASE))
+    assert made["k"] == ["*", "Patient/1", "Immunization/9", "Practitioner/d"]
+    [made] = sheets.of(audit.notes(replace(told, caller=CALLERS[0], target=""), [], BASE))
+    assert made["k"] == ["*", "*|ann"]
+
+
+async def test_keys_are_derived_anew_by_a_rebuild(opened: Opener) -> None:
+    store = await opened(types=(*TYPES, LOG))
+    await store.trail.append(list(logged()))
+    await store.trail.append([note._replace(moment=note.moment - 3 * DAY) for note in logged()])
+    collection = store.database.collection(SHEETS)
+    before = {row["_id"]: row for row in await store.database.rows(SHEETS, [{"$match": {"_id": {"$gte": ""}}}])}
+    assert await store.count(*ANYBODY, LOG, Keys("pt", ("Patient/1",))) == 16
+    await collection.update_many({"n": {"$gt": 0}}, {"$set": {"k": ["*", "Patient/other"]}})
+    assert await store.count(*ANYBODY, LOG, Keys("pt", ("Patient/1",))) == 0
+    await store.database.collection("meta").update_one({"_id": f"index/{LOG}"}, {"$set": {"labels": {}}})
+    store = await opened(types=(*TYPES, LOG))
+    assert LOG in store.incomplete()
+    await reindexed(store, base=BASE)
+    assert store.incomplete() == {}
+    after = {row["_id"]: row for row in await store.database.rows(SHEETS, [{"$match": {"_id": {"$gte": ""}}}])}
+    assert after == before
+    assert await store.count(*ANYBODY, LOG, Keys("pt", ("Patient/1",))) == 16
 
 
 async def test_processes_write_at_the_same_time(opened: Opener) -> None:
