@@ -21,7 +21,7 @@ from fhir_server.store.sheets import of
 
 GROUP = 500
 """Events written by one call."""
-GATHER_SECONDS = 0.006
+GATHER_SECONDS = 0.008
 """A busy server waits so long for more: a call costs as much as twenty events."""
 SECONDS = 5.0
 """A group that takes longer is given up: those who wait for it are refused."""
