@@ -2,12 +2,13 @@
 
 https://hl7.org/fhir/R4/auditevent.html
 
-While one group is on its way to the disk the next gathers, so a busy server writes many with one call and an idle one
-waits for nobody. The log is append-only: it has no versions, stands in no feed, and no other call of the store changes
-it. A digest of every day is sealed (seals.py).
+While one group is on its way to the disk the next gathers, and a group waits a moment for the exchanges that are under
+way: so a busy server writes many with one call, and an idle one waits for nobody. The log is append-only: it has no
+versions, stands in no feed, and no other call of the store changes it. A digest of every day is sealed (seals.py).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from fhir_server.store.sheets import of
 GROUP = 500
 """Events written by one call."""
 GATHER_SECONDS = 0.008
-"""A busy server waits so long for more: a call costs as much as twenty events."""
+"""How long a group waits for what may come of exchanges under way: a call costs as much as twenty events."""
 SECONDS = 5.0
 """A group that takes longer is given up: those who wait for it are refused."""
 
@@ -34,6 +35,19 @@ class Trail:
     database: Database
     _waiting: list[tuple[Sequence[Note], asyncio.Future[None]]] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
+    _coming: int = 0
+    _none_coming: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def expect(self) -> None:
+        """An exchange has begun, which may have something to append: a group waits for it a moment."""
+        self._coming += 1
+        self._none_coming.clear()
+
+    def arrived(self) -> None:
+        """It has nothing to append, or appends it now."""
+        self._coming -= 1
+        if not self._coming:
+            self._none_coming.set()
 
     async def append(self, notes: Sequence[Note]) -> None:
         """Keep these events. FhirError 503 where that cannot be made sure of."""
@@ -49,16 +63,16 @@ class Trail:
             await asyncio.gather(self._writer, return_exceptions=True)
 
     async def _write(self) -> None:
-        several = False
         while self._waiting:
-            if several:
-                await asyncio.sleep(GATHER_SECONDS)
+            if self._coming:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GATHER_SECONDS):
+                        await self._none_coming.wait()
             group: list[tuple[Sequence[Note], asyncio.Future[None]]] = []
             size = 0
             while self._waiting and size < GROUP:
                 group.append(self._waiting.pop(0))
                 size += len(group[-1][0])
-            several = len(group) > 1
             failed: BaseException | None = failures.unavailable()
             try:
                 async with asyncio.timeout(SECONDS):

@@ -18,7 +18,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Axis, Condition, Ids, Keys, Not, Range, Test, Updated
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store import log, notes, sheets
+from fhir_server.store import log, notes, sheets, trail
 from fhir_server.store.notes import Note
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.schema import LOG, SHEETS
@@ -244,6 +244,37 @@ def test_no_sheet_lies_across_slots_and_ids_tell_no_number() -> None:
     events = [event for each in made for event in sheets.events(each)]
     assert len({event.id for event in events}) == 72 and all(len(event.id) == 32 for event in events)
     assert [event.id for event in events] != sorted(event.id for event in events)
+
+
+async def test_a_group_waits_for_what_is_under_way_and_for_nothing_else(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await opened(types=(*TYPES, LOG))
+    note = next(logged())
+
+    async def sizes() -> list[int]:
+        rows = await store.database.rows(SHEETS, [{"$match": {"_id": {"$gte": ""}}}])
+        return sorted(row["n"] for row in rows)
+
+    monkeypatch.setattr(trail, "GATHER_SECONDS", 60.0)
+    async with asyncio.timeout(20):
+        await store.trail.append([note])
+        assert await sizes() == [1]
+        store.trail.expect()
+        store.trail.expect()
+        first = asyncio.create_task(store.trail.append([note, note]))
+        await asyncio.sleep(0.2)
+        store.trail.arrived()
+        await asyncio.sleep(0.2)
+        assert await sizes() == [1] and not first.done()
+        store.trail.arrived()
+        await store.trail.append([note])
+        await first
+        assert await sizes() == [1, 3]
+        monkeypatch.setattr(trail, "GATHER_SECONDS", 0.01)
+        store.trail.expect()
+        await store.trail.append([note])
+        assert await sizes() == [1, 1, 3]
 
 
 def test_a_sheet_holds_only_so_much() -> None:
