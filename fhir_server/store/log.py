@@ -31,13 +31,13 @@ NEWEST = order((SortKey("_lastUpdated", descending=True),))
 """The order of events where none is asked for."""
 LOOKED_AT = 100_000
 """Events that one search may decide on; each costs about 10 microseconds."""
-AT_ONCE = 500
+AT_ONCE = 200
 """Sheets read at a time, at most, unless they are of one slot."""
 _FAR = 16**14
 _SECOND = 1_000_000
 _FIRST, _WIDER = 6 * SLOT, 4
 """The first window of a walk through all sheets, and by how much the next is wider while they hold too little."""
-_FIRST_OF_KEY, _WIDER_OF_KEY = 16 * 86_400 * _SECOND, 8
+_FIRST_OF_KEY, _WIDER_OF_KEY = 60 * SLOT, 8
 _DAYS_APART = 2 * 86_400 * _SECOND
 """A calendar day as written and the same instant in UTC lie less than this apart."""
 

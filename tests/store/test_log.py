@@ -125,7 +125,7 @@ async def test_every_search_gives_what_single_resources_would(
     store = await opened("motor" if seed else "pymongo", types=(*TYPES, LOG))
     wholes = await filled(store, random)
     keys = list(conditions(wholes))
-    monkeypatch.setattr(log, "AT_ONCE", (500, 20, 8)[seed])
+    monkeypatch.setattr(log, "AT_ONCE", (200, 20, 8)[seed])
     for number in range(40):
         seen = random.choice((EVERYTHING, EVERYTHING, Keys("pt", ("Patient/1",)), asked(random, wholes, keys)))
 
