@@ -63,6 +63,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = self._context()
         exchange = None
+        context.store.trail.expect()
         try:
             exchange = Exchange(context, scope, receive)
             async with asyncio.timeout(context.settings.request_seconds) as exchange.deadline:
@@ -80,6 +81,8 @@ class Endpoint:
             log.error("%s in %s\n%s", type(error).__name__, scope.get("route"), _places(error))
             told = refuse(500, "exception", "internal", "The server failed; the failure has been logged.")
             response = refusal(told, exchange)
+        finally:
+            context.store.trail.arrived()
         if exchange is not None and not self.is_public:
             try:
                 await attest(exchange, scope["path"], response)

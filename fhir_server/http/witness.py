@@ -38,8 +38,7 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
         exchange.caller, code, action, moment, response.status_code,
         _target(exchange), _query(exchange, address), exchange.headers.get("x-request-id", "")[:200],
     )  # fmt: skip
-    events = list(audit.events(happened, sorted(patients), context.settings.base))
-    await context.store.trail.append(events, moment)
+    await context.store.trail.append(audit.notes(happened, sorted(patients), context.settings.base))
     if exchange.caller.emergency:
         await _alert(exchange, moment)
 

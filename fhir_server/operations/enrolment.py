@@ -180,8 +180,7 @@ async def _logged(context: Context, caller: Caller, patient: str, code: str) -> 
         return
     moment, action = context.clock(), _ACTIONS[code]
     happened = Interaction(caller, code, action, moment, 201, query="POST /register")
-    events = list(audit.events(happened, [patient], context.settings.base))
-    await context.store.trail.append(events, moment)
+    await context.store.trail.append(audit.notes(happened, [patient], context.settings.base))
 
 
 def _keys(patient: Mapping[str, Any]) -> set[str]:

@@ -21,6 +21,7 @@ from fhir_server.fhir.outcome import FhirError, Issue, refuse
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.failures import RETRY_AFTER
+from fhir_server.store.schema import LOG, SHEETS
 
 META = "meta"
 Rules = Callable[[str], Mapping[str, str]]
@@ -124,7 +125,9 @@ class Built:
         return bool(done.matched_count == 1)
 
     async def _holds(self, resource_type: str) -> bool:
-        return await self.database.collection(resource_type).find_one({}, {"_id": 1}) is not None
+        names = (resource_type, SHEETS) if resource_type == LOG else (resource_type,)
+        found = [await self.database.collection(name).find_one({}, {"_id": 1}) for name in names]
+        return any(each is not None for each in found)
 
     async def _records(self) -> dict[str, Document]:
         span = {"_id": {"$gte": "index/", "$lt": "index0"}}

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from fhir_server.caller import Predicate
 from fhir_server.fhir.condition import EVERYTHING
-from fhir_server.store import feed, reads
+from fhir_server.store import feed, log, reads
 from fhir_server.store.database import Database
 from fhir_server.store.documents import RAW, stored, version_key
 from fhir_server.store.driver import Document
 from fhir_server.store.match import Match
 from fhir_server.store.plan import remainder
 from fhir_server.store.records import Page, Period, Stored
-from fhir_server.store.schema import history_of
+from fhir_server.store.schema import LOG, history_of
 
 ROUNDS = 100
 """Stretches of the feed that one page may look through before it ends short."""
@@ -49,6 +49,8 @@ class History:
         tail = [*rest, *remainder(visible), {"$sort": {"vid": -1}}, {"$limit": limit + 1}, {"$project": keep}]
         found = await self.database.rows(resource_type, [{"$match": {"_id": id}}, *tail])
         found += await self.database.rows(history_of(resource_type), [{"$match": {"rid": id}}, *tail])
+        if resource_type == LOG and not found:
+            found = [each for each in await log.by_ids(self.database, [id], visible) if _is_within(each, period, after)]
         rows = tuple(stored(resource_type, document) for document in found[:limit])
         return Page(rows, (rows[-1].version,) if len(found) > limit else None)
 
@@ -140,3 +142,9 @@ class History:
         if version.updated >= at[1]:
             return False
         return await self._in_force(version.type, version.id, at[0]) <= version.version
+
+
+def _is_within(event: Document, period: Period, after: int | None) -> bool:
+    """Whether the only version of an event of the access log belongs to what is asked for."""
+    since, end = period.since or 0, None if period.at is None else period.at[1]
+    return since <= event["lu"] and (end is None or event["lu"] < end) and (after is None or event["vid"] < after)

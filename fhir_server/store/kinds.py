@@ -1,21 +1,19 @@
-"""Kinds: index keys that many events of the access log have in common, stored once and stood for by one key.
+"""Kinds: index keys that older events of the access log have in common, stored once and stood for by one key.
 
 https://hl7.org/fhir/R4/auditevent.html#search
 
-Two thirds of an event's keys say no more than that somebody read something and was given it; in the index they would
-cost as much as all else. So an event has one key for them, `kind␟<digest>`, and the kind's document in `meta` has the
-keys: {_id: "kind/<digest>", tk, st, hs}. A condition on events is widened to the kinds that satisfy it, as one on
-Groups is to members out of line. An event that is indexed anew (reindex.py) has all keys itself, and is found by the
-same condition.
+Before there were sheets (sheets.py) each event was a document in the collection of AuditEvents, where other AuditEvents
+still are, and two thirds of its keys stood in the document of its kind in `meta`: {_id: "kind/<digest>", tk, st, hs}.
+The event has one key for them, `kind␟<digest>`. A condition on events is widened to the kinds that satisfy it, as one
+on Groups is to members out of line. An event that is indexed anew (reindex.py) has all keys itself, and is found by
+the same condition.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from fhir_server.caller import Access, Predicate, Verb
-from fhir_server.fhir import json
 from fhir_server.fhir.condition import SEPARATOR, All, Condition, Contains, Keys, Not, Prefix
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
@@ -23,52 +21,17 @@ from fhir_server.fhir.satisfies import satisfies
 from fhir_server.store.built import META
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
+from fhir_server.store.schema import LOG
 
-LOG = "AuditEvent"
 KIND = f"kind{SEPARATOR}"
 """Begins the key of a kind. No search parameter has this name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Keys in common, and the key that stands for them."""
-
-    key: str
-    tk: tuple[str, ...]
-    st: tuple[str, ...]
-    hs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event to be logged: its id and bytes, and its index entries, which are its own and those of its kind."""
-
-    id: str
-    raw: bytes
-    entries: Entries
-    kind: Kind | None = None
-
-
-def kind(tk: Iterable[str], st: Iterable[str], hs: Iterable[str]) -> Kind:
-    """The kind with these keys."""
-    parts = tuple(tuple(sorted(set(keys))) for keys in (tk, st, hs))
-    return Kind(KIND + blake2b(json.dump(parts), digest_size=9).hexdigest(), *parts)
-
-
-@dataclass
 class Kinds:
     """The kinds of one database."""
 
     database: Database
-    _kept: set[str] = field(default_factory=set)
-
-    async def keep(self, kinds: Iterable[Kind]) -> None:
-        """Store those that are new, before any event has their key."""
-        for each in {kind for kind in kinds if kind.key not in self._kept}:
-            document = {"tk": list(each.tk), "st": list(each.st), "hs": list(each.hs)}
-            where = {"_id": _id(each.key)}
-            await self.database.collection(META).replace_one(where, {**where, **document}, upsert=True)
-            self._kept.add(each.key)
 
     async def resolved(self, condition: Condition) -> Condition:
         """`condition` on events, true also for those whose kind satisfies it."""

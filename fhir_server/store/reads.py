@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from fhir_server.fhir.condition import EVERYTHING, Condition
 from fhir_server.fhir.outcome import FhirError, refuse
+from fhir_server.store import log
 from fhir_server.store.database import Database
 from fhir_server.store.documents import RAW, stored, version_key
 from fhir_server.store.driver import Document
 from fhir_server.store.match import Match
 from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, remainder
 from fhir_server.store.records import Stored
-from fhir_server.store.schema import history_of
+from fhir_server.store.schema import LOG, history_of
 from fhir_server.store.sieve import Sieve
 
 
@@ -70,7 +71,7 @@ async def by_ids(
     for start in range(0, len(asked), IDS_AT_ONCE):
         first = {"_id": {"$in": asked[start : start + IDS_AT_ONCE]}}
         found += await database.rows(collection, [{"$match": first}, *remainder(visible), {"$project": keep}])
-    return found
+    return found if collection != LOG else [*found, *await log.by_ids(database, asked, visible)]
 
 
 async def is_deleted(database: Database, visible: Condition, resource_type: str, id: str) -> bool:
@@ -83,6 +84,9 @@ async def is_deleted(database: Database, visible: Condition, resource_type: str,
 
 
 async def _one(database: Database, collection: str, first: Match, visible: Condition) -> Document | None:
+    if collection == LOG:
+        events = await by_ids(database, LOG, [first["_id"]], visible, RAW)
+        return events[0] if events else None
     if visible == EVERYTHING:
         document: Document | None = await database.collection(collection).find_one(first, RAW)
         return document

@@ -16,15 +16,16 @@ from fhir_server.fhir import edition, json
 from fhir_server.fhir.index import Entries, entries
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.relations import BY, SEES
-from fhir_server.store import group
+from fhir_server.store import group, sheets
 from fhir_server.store.built import META, Built, record_id
-from fhir_server.store.database import Database
+from fhir_server.store.database import LARGE, Database
 from fhir_server.store.documents import HASHES, indexed
 from fhir_server.store.driver import Document
 from fhir_server.store.generations import COLLECTION as MEMBERS
 from fhir_server.store.generations import ROWS_AT_ONCE, Generations
 from fhir_server.store.learning import OPENING, Learning
 from fhir_server.store.match import Match
+from fhir_server.store.schema import LOG
 
 AT_ONCE = 100
 """Documents in a window, about, and read at a time at most."""
@@ -117,8 +118,21 @@ class Reindex:
                 break
             # Once more, to see that nobody left any behind: then nothing has to be made.
             low, width = 0, width * 10
+        if resource_type == LOG:
+            await self._rekey()
         if not any(each.startswith(f"{resource_type}/") for each in self.failed):
             self.walked[resource_type] = record["rev"]
+
+    async def _rekey(self) -> None:
+        """Derive the keys of the access log's sheets anew; its events' entries are made whenever they are looked at."""
+        async with self.database.reading():
+            begun = await sheets.first(self.database)
+        day = sheets.SLOT * 8_640
+        low = (self.database.clock() if begun is None else begun) // day * day
+        while low < self.database.clock() + day:
+            async with self.database.writing(LARGE):
+                await sheets.rekey(self.database, low, low + day)
+            low += day
 
     async def _patiently(self, resource_type: str, low: int, high: int) -> int:
         for attempt in range(MOST_TRIES):

@@ -16,8 +16,12 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from fhir_server.store.database import Database
 
-VERSION = 2
+VERSION = 3
 """Of the index list below; stored in the database at its first boot."""
+
+LOG = "AuditEvent"
+SHEETS = "sheets"
+"""Where the access log is, besides the AuditEvents that are documents of their own (sheets.py)."""
 
 Key = tuple[str, ...]
 
@@ -33,7 +37,7 @@ CURRENT: tuple[Key, ...] = (
 """Indexes of a type's current versions. No index spans two arrays: MongoDB refuses such documents, the embedded engine
 does not. `h` after an array key lets one selective key be walked in windows of `h`. Strings stand folded in `tk`."""
 
-DROPPED: dict[int, tuple[Key, ...]] = {1: (("st",),)}
+DROPPED: dict[int, tuple[Key, ...]] = {1: (("st",),), 2: ()}
 """Indexes of current versions that an earlier VERSION had and the next no longer has: dropped when it is opened. What
 an index needs in its place, `reindex` puts into existing arrays (edition.py)."""
 
@@ -59,8 +63,9 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "seals": (),
     # Access is decided on it as on the Patients it is about.
     "call_list": (*CURRENT, ("day",), ("n",)),
+    SHEETS: (("k", "_id"),),
 }
-ARRAYS = frozenset({"tk", "hs", "st", "rk", "d", "pt", "org", "lb", "m"})
+ARRAYS = frozenset({"tk", "hs", "st", "rk", "d", "pt", "org", "lb", "m", "k"})
 
 
 class SchemaError(Exception):

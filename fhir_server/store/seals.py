@@ -3,7 +3,8 @@
 https://hl7.org/fhir/R4/auditevent.html#provenance
 
 A seal is {_id: "2026-11-23", n, digest, before}: the number of the day's events and SHA-256 over the seal before and,
-in the order they were recorded, each event's id and bytes. One process makes it, by lease, once the day (UTC) is over.
+in the order they were recorded, id and bytes of each AuditEvent that is a document of its own and then of each sheet
+(sheets.py), which hold all that its events are made of. One process makes it, by lease, once the day (UTC) is over.
 """
 
 import hashlib
@@ -14,11 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.store import failures
+from fhir_server.store import failures, sheets
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
-from fhir_server.store.kinds import LOG
 from fhir_server.store.match import Match
+from fhir_server.store.schema import LOG
 
 SEALS = "seals"
 GRACE_SECONDS = 600
@@ -97,8 +98,18 @@ class Seals:
                 digest.update(row["_id"].encode() + b"\0" + hashlib.sha256(row["raw"]).digest())
             count += len(rows)
             if len(rows) < AT_ONCE:
-                return Seal(day, count, digest.hexdigest(), before)
+                break
             position = (int(rows[-1]["lu"]), rows[-1]["_id"])
+        async for sheet in sheets.between(self.database, start, end, {"n": 1, "raw": 1}):
+            digest.update(sheet["_id"].encode() + b"\0" + hashlib.sha256(sheet["raw"]).digest())
+            count += int(sheet["n"])
+        return Seal(day, count, digest.hexdigest(), before)
+
+    async def begun(self) -> int:
+        """A moment before which nothing was logged, as far as seals tell; some days ago where there are none."""
+        oldest: list[Match] = [{"$match": {"_id": {"$gte": ""}}}, {"$sort": {"_id": 1}}, {"$limit": 1}]
+        rows = await self.database.rows(SEALS, oldest)
+        return _midnight(rows[0]["_id"]) if rows else self.database.clock() - 2 * 86_400 * _SECOND
 
     async def _first_day(self) -> str | None:
         pipeline: list[Match] = [
@@ -108,7 +119,10 @@ class Seals:
             {"$project": {"lu": 1}},
         ]
         rows = await self.database.rows(LOG, pipeline)
-        return _day_of(int(rows[0]["lu"])) if rows else None
+        found = [int(row["lu"]) for row in rows]
+        first = await sheets.first(self.database)
+        found += [] if first is None else [first]
+        return _day_of(min(found)) if found else None
 
     async def last(self) -> Seal | None:
         """The newest seal."""

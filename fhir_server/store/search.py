@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.condition import All, Condition
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.store import ways
+from fhir_server.store import log, ways
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES, RAW, stored
 from fhir_server.store.driver import Document, Pipeline, Session
 from fhir_server.store.plan import COUNTED, NATURAL, Candidate, candidates, is_plain, order, remainder
 from fhir_server.store.records import Page, Selection
+from fhir_server.store.schema import LOG
 from fhir_server.store.statistics import Statistics
 from fhir_server.store.ways import ALLOWED, BUDGET, SECONDS, Rows, too_costly
 
@@ -42,7 +43,11 @@ class Search:
         if selection.limit <= 0:
             return Page((), None)
         asked = order(selection.sort)
-        documents = await self._documents(Rows(selection, asked, RAW, session))
+        if selection.type == LOG:
+            asked = asked if selection.sort else log.NEWEST
+            documents = await self._logged(Rows(selection, asked, RAW, session))
+        else:
+            documents = await self._documents(Rows(selection, asked, RAW, session))
         rows = documents[: selection.limit]
         following = asked.position(rows[-1]) if len(documents) > selection.limit else None
         positions = tuple(asked.position(row) for row in rows) if selection.sort else ()
@@ -62,13 +67,16 @@ class Search:
     async def ids(self, resource_type: str, where: Condition, limit: int) -> list[str]:
         """The ids of all matches. FhirError 400 `too-costly` beyond `limit`: never cut off silently."""
         documents = await self._documents(Rows(Selection(resource_type, where, limit=limit), NATURAL, {"vid": 1}))
-        if len(documents) > limit:
+        found = [document["_id"] for document in documents]
+        if resource_type == LOG:
+            found += await log.ids(self.database, where)
+        if len(found) > limit:
             raise _too_many(resource_type, limit)
-        return [document["_id"] for document in documents]
+        return found
 
     async def keys(self, resource_type: str, where: Condition, prefix: str, limit: int) -> set[str]:
         """The distinct keys in `tk` that start with `prefix`, of all matches. FhirError 400 beyond `limit`."""
-        found: set[str] = set()
+        found = await log.tokens(self.database, where, prefix) if resource_type == LOG else set[str]()
         after: tuple[str | int, ...] | None = None
         for _ in range(BUDGET // AT_ONCE):
             selection = Selection(resource_type, where, limit=AT_ONCE, after=after)
@@ -83,6 +91,10 @@ class Search:
 
     async def count(self, resource_type: str, where: Condition) -> int:
         """How many match, exactly. FhirError 400 `too-costly` where that means looking at too many."""
+        logged = await log.count(self.database, where) if resource_type == LOG else 0
+        return logged + await self._number(resource_type, where)
+
+    async def _number(self, resource_type: str, where: Condition) -> int:
         size = await self.statistics.size(resource_type)
         chosen = await self._choose(resource_type, where, size)
         rest = remainder(where, chosen)
@@ -113,6 +125,12 @@ class Search:
     async def _counted(self, resource_type: str, pipeline: Pipeline) -> int:
         found = await self.database.rows(resource_type, [*pipeline, COUNTED])
         return int(found[0]["n"]) if found else 0
+
+    async def _logged(self, rows: Rows) -> list[Document]:
+        """As `_documents`, of AuditEvents: those of the access log, and the others."""
+        selection = rows.selection
+        found = await log.documents(self.database, selection.where, rows.order, selection.after, rows.wanted)
+        return rows.order.sorted([*found, *await self._documents(rows)])[: rows.wanted]
 
     async def _documents(self, rows: Rows) -> list[Document]:
         """Up to one document more than the limit, in order."""

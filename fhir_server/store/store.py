@@ -33,7 +33,7 @@ from fhir_server.store.grants import Grants
 from fhir_server.store.history import History
 from fhir_server.store.idempotency import Idempotency
 from fhir_server.store.jobs import Jobs
-from fhir_server.store.kinds import LOG, Kinds
+from fhir_server.store.kinds import Kinds
 from fhir_server.store.links import Links
 from fhir_server.store.members import Members
 from fhir_server.store.passing import Passing
@@ -51,6 +51,7 @@ from fhir_server.store.records import (
     Write,
 )
 from fhir_server.store.revocations import Revocations
+from fhir_server.store.schema import LOG
 from fhir_server.store.seals import Seal, Seals
 from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
@@ -91,6 +92,7 @@ class Store:
     """What proves that nobody changed the access log."""
     call_list: CallList
     """Whom somebody has to call today."""
+    _kinds: Kinds
     _search: Search
     _history: History
     _members: Members
@@ -142,9 +144,10 @@ class Store:
             Users(opened),
             Grants(opened),
             Passing(opened),
-            Trail(opened, Kinds(opened)),
+            Trail(opened),
             Seals(opened),
             CallList(opened, search, sequencer),
+            Kinds(opened),
             search,
             History(opened),
             members,
@@ -419,7 +422,7 @@ class Store:
         for resource_type in set(types) & self._built.missing.keys():
             await self._built.require(resource_type, predicate(resource_type))
         within = await self._members.within(predicate)
-        return await self.trail.kinds.within(within) if LOG in types else within
+        return await self._kinds.within(within) if LOG in types else within
 
     async def _visible(self, caller: Caller, predicate: Predicate, resource_type: str) -> Condition:
         _require(caller, predicate)
@@ -435,7 +438,7 @@ class Store:
 
     async def _resolved(self, resource_type: str, condition: Condition) -> Condition:
         if resource_type == LOG:
-            return await self.trail.kinds.resolved(condition)
+            return await self._kinds.resolved(condition)
         return await self._members.resolved(condition) if resource_type == "Group" else condition
 
 

@@ -1,13 +1,14 @@
-"""Trail: the access log's AuditEvents, appended in groups, durable when the call returns.
+"""Trail: the access log's events, appended in groups, each group as one sheet, durable when the call returns.
 
 https://hl7.org/fhir/R4/auditevent.html
 
-While one group is on its way to the disk the next gathers, so a busy server writes many with one call and an idle one
-waits for nobody. The log is append-only: it has no versions, stands in no feed, and no other call of the store changes
-it. A digest of every day is sealed (seals.py).
+While one group is on its way to the disk the next gathers, and a group waits a moment for the exchanges that are under
+way: so a busy server writes many with one call, and an idle one waits for nobody. The log is append-only: it has no
+versions, stands in no feed, and no other call of the store changes it. A digest of every day is sealed (seals.py).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,18 +16,14 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.store import failures
 from fhir_server.store.database import Database
-from fhir_server.store.documents import current
-from fhir_server.store.driver import Document
-from fhir_server.store.kinds import LOG, Event, Kinds
-from fhir_server.store.records import Stored
-
-Noted = tuple[Event, int]
-"""An event and when it was recorded."""
+from fhir_server.store.notes import Note
+from fhir_server.store.schema import SHEETS
+from fhir_server.store.sheets import of
 
 GROUP = 500
 """Events written by one call."""
-GATHER_SECONDS = 0.003
-"""A busy server waits so long for more: a call costs as much as ten events."""
+GATHER_SECONDS = 0.008
+"""How long a group waits for what may come of exchanges under way: a call costs as much as twenty events."""
 SECONDS = 5.0
 """A group that takes longer is given up: those who wait for it are refused."""
 
@@ -36,14 +33,26 @@ class Trail:
     """Appends to one database's access log."""
 
     database: Database
-    kinds: Kinds
-    _waiting: list[tuple[list[Noted], asyncio.Future[None]]] = field(default_factory=list)
+    _waiting: list[tuple[Sequence[Note], asyncio.Future[None]]] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
+    _coming: int = 0
+    _none_coming: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def append(self, events: Sequence[Event], moment: int) -> None:
-        """Keep these events, recorded at `moment` in microseconds. FhirError 503 where that cannot be made sure of."""
+    def expect(self) -> None:
+        """An exchange has begun, which may have something to append: a group waits for it a moment."""
+        self._coming += 1
+        self._none_coming.clear()
+
+    def arrived(self) -> None:
+        """It has nothing to append, or appends it now."""
+        self._coming -= 1
+        if not self._coming:
+            self._none_coming.set()
+
+    async def append(self, notes: Sequence[Note]) -> None:
+        """Keep these events. FhirError 503 where that cannot be made sure of."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(([(event, moment) for event in events], done))
+        self._waiting.append((notes, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="access log")
         await done
@@ -54,20 +63,20 @@ class Trail:
             await asyncio.gather(self._writer, return_exceptions=True)
 
     async def _write(self) -> None:
-        several = False
         while self._waiting:
-            if several:
-                await asyncio.sleep(GATHER_SECONDS)
-            group: list[tuple[list[Noted], asyncio.Future[None]]] = []
+            if self._coming:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GATHER_SECONDS):
+                        await self._none_coming.wait()
+            group: list[tuple[Sequence[Note], asyncio.Future[None]]] = []
             size = 0
             while self._waiting and size < GROUP:
                 group.append(self._waiting.pop(0))
                 size += len(group[-1][0])
-            several = len(group) > 1
             failed: BaseException | None = failures.unavailable()
             try:
                 async with asyncio.timeout(SECONDS):
-                    await self._insert([noted for events, _ in group for noted in events])
+                    await self._insert([note for notes, _ in group for note in notes])
                 failed = None
             except TimeoutError:
                 failed = failures.timed_out()
@@ -81,18 +90,9 @@ class Trail:
                         else:
                             done.set_exception(failed)
 
-    async def _insert(self, noted: Sequence[Noted]) -> None:
-        await self.kinds.keep(event.kind for event, _ in noted if event.kind is not None)
-        documents = [_document(event, moment) for event, moment in noted]
-        collection = self.database.collection(LOG)
+    async def _insert(self, notes: Sequence[Note]) -> None:
+        documents, collection = of(notes), self.database.collection(SHEETS)
         if len(documents) == 1:
             await collection.insert_one(documents[0])
         else:
             await collection.insert_many(documents, ordered=False)
-
-
-def _document(event: Event, moment: int) -> Document:
-    found = event.entries
-    if event.kind is not None:
-        found.tk = [*found.tk, event.kind.key]
-    return current(Stored(LOG, event.id, 1, moment, event.raw, "POST"), found)

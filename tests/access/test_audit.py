@@ -14,8 +14,11 @@ from fhir_server.access import audit
 from fhir_server.access.audit import Interaction
 from fhir_server.caller import Caller
 from fhir_server.fhir import index, json
-from fhir_server.fhir.index import Entries
-from fhir_server.store.kinds import Event
+from fhir_server.fhir.entries import Entries
+from fhir_server.store import notes
+from fhir_server.store.documents import current
+from fhir_server.store.records import Stored
+from fhir_server.store.sheets import place
 from profiles import structure
 from tests.access.conftest import House
 from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id
@@ -85,16 +88,17 @@ async def test_an_interaction_is_logged(
 def test_entries_are_those_of_the_whole_event(caller: Caller, patients: list[str]) -> None:
     moment = 1_795_410_000_000_001
     happened = Interaction(caller, "read", "R", moment, 200, "Immunization/1", "GET Immunization/1", "request")
-    for event in audit.events(happened, patients, "http://own/fhir"):
-        assert told(event) == told(Event(event.id, event.raw, index.entries(json.parse(event.raw), "http://own/fhir")))
+    for note in audit.notes(happened, patients, "http://own/fhir"):
+        event = json.parse(notes.raw(note, "1"))
+        assert told(notes.entries(note)) == told(index.entries(event, "http://own/fhir"))
+        named = {*notes.keys(note), "Patient/none"}
+        assert {sought for key in notes.entries(note).tk if (sought := notes.sought(key)) is not None} <= named
+        assert {*notes.entries(note).pt} <= named
 
 
-def told(event: Event) -> dict[str, object]:
-    """The entries of an event and its kind, the order of keys left aside."""
-    document = event.entries.document()
-    if event.kind is not None:
-        document |= {name: [*document[name], *getattr(event.kind, name)] for name in ("tk", "st", "hs")}
-    return {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in document.items()}
+def told(found: Entries) -> dict[str, object]:
+    """Entries, the order of keys left aside."""
+    return {name: sorted(map(str, each)) if isinstance(each, list) else each for name, each in found.document().items()}
 
 
 async def test_content_in_its_own_format_is_read_by_who_may_and_logged_with_whose_it_is(house: House) -> None:
@@ -141,6 +145,42 @@ async def test_recipients_read_who_read_their_record(house: House) -> None:
     assert await events(house, "request-mine", NORTH) == []
     mine = await house.ask(ANN, "GET", "AuditEvent?_count=200")
     assert "Patient/ben" not in mine.text and "Patient/fay" not in mine.text
+
+
+@pytest.mark.parametrize(
+    ("path", "whether"),
+    [
+        ("AuditEvent?_count=200", True),
+        ("AuditEvent?_count=1&_total=accurate", True),
+        ("AuditEvent?_sort=action&_count=200", True),
+        ("AuditEvent?patient=Patient/ann&_count=200&_include=AuditEvent:entity", True),
+        ("AuditEvent?patient=Patient/ben", False),
+        ("AuditEvent?entity=ben", False),
+        ("AuditEvent?patient:missing=true", False),
+        ("AuditEvent?action:not=C&_count=200", True),
+        ("AuditEvent?patient.family=Familyben", False),
+        ("Patient/ann/AuditEvent?_count=200", True),
+        ("Patient?_id=ann&_revinclude=AuditEvent:patient", True),
+        ("Patient?_has:AuditEvent:patient:subtype=vread&_revinclude=AuditEvent:patient", True),
+        ("?_type=AuditEvent&_count=200", True),
+        ("Patient/ann/$everything?_count=1000", True),
+    ],
+)
+async def test_no_way_of_asking_shows_what_stands_beside_it(house: House, path: str, whether: bool) -> None:
+    told = Interaction(NORTH, "vread", "R", house.context.clock(), 200, "Immunization/1/_history/1", "GET it")
+    of_both = replace(told, code="search-type", action="E", target="")
+    beside = [note for whom in ("ann", "ben", "fay") for note in audit.notes(told, [whom], house.context.settings.base)]
+    await house.context.store.trail.append([*audit.notes(of_both, ["ann", "ben"], ""), *beside])
+    answer = await house.ask(ANN, "GET", path)
+    assert answer.status_code == 200, answer.text
+    shown = [entry["resource"] for entry in answer.json().get("entry", ())]
+    shown = [each for each in shown if each["resourceType"] == "AuditEvent"]
+    assert bool(shown) == whether
+    assert {each for event in shown for each in patients([event])} <= {"Patient/ann"}
+    if "_total" in path:
+        own = await house.ask(ANN, "GET", "AuditEvent?_summary=count")
+        # One more for what was asked before.
+        assert answer.json()["total"] + 1 == own.json()["total"]
 
 
 async def test_a_broken_glass_is_logged_and_reviewed(house: House) -> None:
@@ -194,16 +234,27 @@ async def test_the_log_is_sealed_and_a_change_is_found(house: House) -> None:
     store = house.context.store
     today = house.context.clock() // DAY
     days = [json.instant((today - ago) * DAY)[:10] for ago in (5, 4, 3, 2)]
-    for number in range(5):
-        event = Event(f"old{number}", json.dump({"resourceType": "AuditEvent", "id": f"old{number}"}), Entries())
-        await store.trail.append([event], (today - 5 + number // 2) * DAY)
+    log, sheets = store.database.collection("AuditEvent"), store.database.collection("sheets")
+    for number in range(4):
+        # As earlier versions stored them: each a document of its own.
+        moment = (today - 5 + number // 2) * DAY
+        document = current(Stored("AuditEvent", f"old{number}", 1, moment, b"{}", "POST"), Entries())
+        await log.insert_one(document)
+    happened = Interaction(NORTH, "read", "R", 0, 200)
+    for moments in ([(today - 4) * DAY, (today - 3) * DAY - 1, (today - 3) * DAY], [(today - 3) * DAY + 1]):
+        told = [note for each in moments for note in audit.notes(replace(happened, moment=each), ["ann"], "")]
+        await store.trail.append(told)
     sealed = await store.seal_log()
-    assert [(seal.day, seal.events) for seal in sealed[:4]] == list(zip(days, (2, 2, 1, 0), strict=True))
+    assert [(seal.day, seal.events) for seal in sealed[:4]] == list(zip(days, (2, 4, 2, 0), strict=True))
     assert sealed[1].before == sealed[0].digest
     assert await store.seal_log() == []
     assert await store.seals.broken() is None
-    log = store.database.collection("AuditEvent")
-    await log.update_one({"_id": "old2"}, {"$set": {"raw": b"{}"}})
+    third = {"_id": {"$gte": place((today - 3) * DAY), "$lt": place((today - 2) * DAY)}}
+    sheet = await sheets.find_one(third)
+    assert (sheet["n"], sheet["k"]) == (1, ["*", "Patient/ann", "Practitioner/doctor-north"])
+    await sheets.update_one({"_id": sheet["_id"]}, {"$set": {"raw": sheet["raw"].replace(b"ann", b"ben")}})
+    assert await store.seals.broken() == days[2]
+    await log.update_one({"_id": "old2"}, {"$set": {"raw": b"[]"}})
     assert await store.seals.broken() == days[1]
     await log.delete_one({"_id": "old0"})
     assert await store.seals.broken() == days[0]

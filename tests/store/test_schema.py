@@ -50,8 +50,8 @@ async def test_a_second_open_makes_nothing(opened: Opener, monkeypatch: pytest.M
 
 async def test_another_versions_database_is_refused(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     await opened()
-    monkeypatch.setattr(schema, "VERSION", 3)
-    with pytest.raises(SchemaError, match="has index list 2, this version of the server expects 3"):
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    with pytest.raises(SchemaError, match="has index list 3, this version of the server expects 4"):
         await opened()
 
 
