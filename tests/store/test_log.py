@@ -126,7 +126,7 @@ async def test_every_search_gives_what_single_resources_would(
     wholes = await filled(store, random)
     keys = list(conditions(wholes))
     monkeypatch.setattr(log, "AT_ONCE", (200, 20, 8)[seed])
-    for number in range(40):
+    for number in range((25, 25, 8)[seed]):
         seen = random.choice((EVERYTHING, EVERYTHING, Keys("pt", ("Patient/1",)), asked(random, wholes, keys)))
 
         def rules(verb: Verb | None, resource_type: str, seen: Condition = seen) -> Condition:
