@@ -9,8 +9,9 @@ counts and positions are made of those alone.
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from fhir_server.fhir.condition import EVERYTHING, All, Condition, Ids, Keys, Range, Updated
+from fhir_server.fhir.condition import EVERYTHING, All, Condition, Ids, Keys, Not, Range, Updated
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.satisfies import satisfies
@@ -35,6 +36,8 @@ AT_ONCE = 200
 """Sheets read at a time, at most, unless they are of one slot."""
 _FAR = 16**14
 _SECOND = 1_000_000
+_FEW = 10
+"""Users who may be asked for one by one; their keys lie between `*` and `+`."""
 _FIRST, _WIDER = 6 * SLOT, 4
 """The first window of a walk through all sheets, and by how much the next is wider while they hold too little."""
 _FIRST_OF_KEY, _WIDER_OF_KEY = 60 * SLOT, 8
@@ -124,8 +127,11 @@ async def _windows(
     if sought_for is not None and not sought_for:
         return
     asked = [EVERY] if sought_for is None else sought_for
-    wanted = set(asked)
+    wanted, others = set(asked), await _others(database, asked, where)
     width, wider = (_FIRST, _WIDER) if sought_for is None else (_FIRST_OF_KEY, _WIDER_OF_KEY)
+    if sought_for is not None and _is_of_patients(sought_for):
+        # Most people's sheets are few, and one call has them all.
+        width = _FAR
     low, high = span[0] // SLOT * SLOT, min(-(-span[1] // SLOT) * SLOT, _FAR)
     looked_at, begun = 0, 0 if backwards or low else await Seals(database).begun() // SLOT * SLOT
     while low < high:
@@ -133,12 +139,12 @@ async def _windows(
             part = (max(low, (min(high, database.clock()) - width) // SLOT * SLOT), high)
         else:
             part = (low, min(high, max(begun, low + width)))
-        sheets = await _sheets(database, asked, part, AT_ONCE + 1 if width > SLOT else 0)
+        sheets = await _sheets(database, asked, others, part, AT_ONCE + 1 if width > SLOT else 0)
         if len(sheets) > AT_ONCE and width > SLOT:
             if begun > low + width:
                 begun = 0
             else:
-                width = max(SLOT, width // (2 * wider) // SLOT * SLOT)
+                width = _FIRST_OF_KEY if width == _FAR else max(SLOT, width // (2 * wider) // SLOT * SLOT)
             continue
         found = [event for sheet in sheets for event in events(sheet)]
         if sought_for is not None:
@@ -181,13 +187,17 @@ async def _of_ids(database: Database, where: Condition, named: Sequence[str]) ->
     return found
 
 
-async def _sheets(database: Database, asked: Sequence[str], span: Window, limit: int) -> list[Document]:
-    """The sheets of a window with any of these keys; of each part of the keys at most `limit`, 0 for all."""
+async def _sheets(
+    database: Database, asked: Sequence[str], others: Sequence[Match], span: Window, limit: int
+) -> list[Document]:
+    """The sheets of a window with any of these keys, or with the only one within any of `others`; at most `limit` of
+    each call, 0 for all."""
     found: dict[str, Document] = {}
     for start in range(0, len(asked), KEYS_AT_ONCE):
         part = asked[start : start + KEYS_AT_ONCE]
         if len(part) == 1:
-            rows = await database.find(SHEETS, window(*span, part[0]), {"raw": 1}, limit)
+            place = window(*span, part[0])
+            rows = [row for each in others for row in await database.find(SHEETS, {**place, **each}, {"raw": 1}, limit)]
         else:
             stages: list[Match] = [{"$match": {"k": {"$in": part}}}, {"$match": {"_id": window(*span)["_id"]}}]
             cut: list[Match] = [{"$limit": limit}] if limit else []
@@ -209,8 +219,39 @@ def _sought(where: Condition) -> list[str] | None:
     return min(choices, key=_promise) if choices else None
 
 
+async def _others(database: Database, asked: Sequence[str], where: Condition) -> list[Match]:
+    """One of these has every sheet but those all of whose events are of a user whom the condition leaves out; each is
+    an equality, which the index can have before a window."""
+    left_out = [
+        key
+        for part in conjuncts(where)
+        if isinstance(part, Not) and isinstance(part.inner, Keys) and part.inner.field == "tk"
+        for key in map(sought, part.inner.keys)
+        if key is not None
+    ]
+    if not left_out or len(asked) != 1:
+        return [{}]
+    # Few: those who look at a record, and name themselves by an identifier, are the person and their proxies. None of
+    # these ranges has whom the condition leaves out: the embedded engine reads all of a range for its first.
+    found, edges = [""], ["*", *sorted(left_out), "+"]
+    spans = [(low + "\x01", high) for low, high in pairwise(edges)]
+    while spans:
+        low, high = spans.pop()
+        rows = await database.find(SHEETS, {"k": asked[0], "a": {"$gte": low, "$lt": high}}, {"a": 1}, 1)
+        if rows:
+            found.append(str(rows[0]["a"]))
+            spans += [(low, found[-1]), (found[-1] + "\x01", high)]
+        if len(found) > _FEW:
+            return [{}]
+    return [{"a": each} for each in found]
+
+
 def _promise(choice: Sequence[str]) -> tuple[bool, int]:
-    return not all(key.startswith("Patient/") for key in choice), len(choice)
+    return not _is_of_patients(choice), len(choice)
+
+
+def _is_of_patients(choice: Sequence[str]) -> bool:
+    return all(key.startswith("Patient/") for key in choice)
 
 
 def _of_part(part: Condition) -> list[str] | None:

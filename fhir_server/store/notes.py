@@ -122,6 +122,11 @@ def sought(key: str) -> str | None:
     return None if found is None or (label == "agent" and found.type != "Practitioner") else str(found)
 
 
+def actor(note: Note) -> str:
+    """The key of the user whom it names by an identifier; empty where it names them otherwise."""
+    return next((key for key in _who(note.frame) if key.startswith("*|")), "")
+
+
 @lru_cache(maxsize=4_096)
 def _who(frame: Frame) -> tuple[str, ...]:
     found = _common(frame, False, False, False, False).tk

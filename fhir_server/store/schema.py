@@ -63,7 +63,7 @@ SYSTEM: dict[str, tuple[Key, ...]] = {
     "seals": (),
     # Access is decided on it as on the Patients it is about.
     "call_list": (*CURRENT, ("day",), ("n",)),
-    SHEETS: (("k", "_id"),),
+    SHEETS: (("k", "_id"), ("k", "a", "_id")),
 }
 ARRAYS = frozenset({"tk", "hs", "st", "rk", "d", "pt", "org", "lb", "m", "k"})
 

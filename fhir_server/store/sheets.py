@@ -2,11 +2,13 @@
 
 https://hl7.org/fhir/R4/auditevent.html
 
-    {_id, n, k, raw}
+    {_id, n, k, a, raw}
 `_id` is the first moment (microseconds, 14 hex digits) and 10 random digits, so sheets stand in the order of time; `n`
 the number of events; `k` the keys of all of them, for the index: a superset, each event is decided on by its own. `raw`
 has a byte for its format, then the frames and the rows that name them by number. BSON values and index entries cost the
-engine, bytes hardly. An event's id is its sheet's and 8 random digits: it tells nobody how many others there are.
+engine, bytes hardly. `a` is the key of the user whom all events name, empty where there are several or none: who leaves
+out what they did themselves need not have their sheets looked at. An event's id is its sheet's and 8 random digits: it
+tells nobody how many others there are.
 
 All events of a sheet are of one slot of time, so windows cut between slots part no sheet, nor do days.
 """
@@ -20,7 +22,7 @@ import msgspec
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.match import Match
-from fhir_server.store.notes import Frame, Note, keys
+from fhir_server.store.notes import Frame, Note, actor, keys
 from fhir_server.store.schema import SHEETS
 
 EVERY = "*"
@@ -111,14 +113,20 @@ async def first(database: Database) -> int | None:
 
 async def rekey(database: Database, start: int, end: int) -> None:
     """Derive the keys of the sheets that begin in [start, end) anew."""
-    async for sheet in between(database, start, end, {"raw": 1, "k": 1}):
-        found = _keys(event.note for event in events(sheet))
-        if found != sheet["k"]:
-            await database.collection(SHEETS).update_one({"_id": sheet["_id"]}, {"$set": {"k": found}})
+    async for sheet in between(database, start, end, {"raw": 1, "k": 1, "a": 1}):
+        notes = [event.note for event in events(sheet)]
+        found = {"k": _keys(notes), "a": _actor(notes)}
+        if found != {"k": sheet["k"], "a": sheet.get("a")}:
+            await database.collection(SHEETS).update_one({"_id": sheet["_id"]}, {"$set": found})
 
 
 def _keys(notes: Iterable[Note]) -> list[str]:
     return [EVERY, *dict.fromkeys(key for note in notes for key in keys(note))]
+
+
+def _actor(notes: Iterable[Note]) -> str:
+    actors = {actor(note) for note in notes}
+    return actors.pop() if len(actors) == 1 else ""
 
 
 def _sheet(notes: Sequence[Note]) -> Document:
@@ -129,6 +137,7 @@ def _sheet(notes: Sequence[Note]) -> Document:
         "_id": place(min(note.moment for note in notes)) + secrets.token_hex(_RANDOM),
         "n": len(notes),
         "k": _keys(notes),
+        "a": _actor(notes),
         "raw": _FORMAT + _encode((list(frames), rows)),
     }
 

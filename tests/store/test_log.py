@@ -19,10 +19,11 @@ from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Axis, Condition
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store import log, notes, sheets, trail
+from fhir_server.store.driver import Document
 from fhir_server.store.notes import Note
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.schema import LOG, SHEETS
-from fhir_server.store.sheets import SLOT
+from fhir_server.store.sheets import SLOT, Event
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener
 from tests.store.events import BASE, CALLERS, HAPPENED, Wholes, conditions, expected, logged, on_sheets, put_singly
@@ -290,6 +291,34 @@ def test_keys_of_the_first_format_never_change() -> None:
     assert made["k"] == ["*", "Patient/1", "Immunization/9", "Practitioner/d"]
     [made] = sheets.of(audit.notes(replace(told, caller=CALLERS[0], target=""), [], BASE))
     assert made["k"] == ["*", "*|ann"]
+
+
+async def test_sheets_of_somebody_alone_are_passed_over_where_they_are_left_out(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await opened(types=(*TYPES, LOG))
+    ann, doctor, aaron, zoe = (
+        audit.notes(Interaction(caller, "read", "R", START, 200, request="r"), ["1"], BASE)
+        for caller in (*CALLERS[:2], replace(CALLERS[0], subject="aaron"), replace(CALLERS[0], subject="zoe"))
+    )
+    for group in (ann, ann * 3, doctor, [*ann, *doctor], aaron, aaron * 2, zoe):
+        await store.trail.append(group)
+    looked_at: list[Event] = []
+
+    def events(sheet: Document) -> list[Event]:
+        found = sheets.events(sheet)
+        looked_at.extend(found)
+        return found
+
+    monkeypatch.setattr(log, "events", events)
+    of_ann = Keys("tk", ("altid␟*|ann",))
+    for few in (10, 1):
+        monkeypatch.setattr(log, "_FEW", few)
+        for own in (EVERYTHING, Keys("pt", ("Patient/1",))):
+            looked_at.clear()
+            assert await store.count(*ANYBODY, LOG, All((own, Not(of_ann)))) == 6
+            assert len(looked_at) == (7 if few == 10 else 11)
+            assert await store.count(*ANYBODY, LOG, All((own, of_ann))) == 5
 
 
 async def test_keys_are_derived_anew_by_a_rebuild(opened: Opener) -> None:
