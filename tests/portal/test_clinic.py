@@ -355,7 +355,7 @@ async def test_people_to_call(town: Town) -> None:
     async with town.visitor("ortiz") as http:
         person = await register(http, "Called", "1950-02-02", phone="919-555-0123")
         page = await http.get("/clinic/due", params={"day": "2021-01-14"})
-        assert "up to 30 people are looked through" in page.text
+        assert "up to 20 people are looked through" in page.text
         while "Rosa Called" not in page.text:
             further = re.search(r'href="(/clinic/due\?[^"]*)">Look further', page.text)
             assert further is not None, page.text
@@ -376,7 +376,7 @@ async def test_the_list_of_today_and_everybody_again(town: Town) -> None:
         again = re.search(r'href="(/clinic/due\?[^"]*everybody=true)">Look through everybody again', page.text)
         assert again is not None, page.text
         everybody = await http.get(html.unescape(again[1]))
-        assert "Not from a list: up to 30 people" in everybody.text
+        assert "Not from a list: up to 20 people" in everybody.text
         assert 'href="/clinic/due">Today\'s list' in everybody.text
         assert (await http.get("/clinic/due", params={"_page": "nonsense"})).status_code == 400
     async with town.visitor("ortiz", "es") as http:

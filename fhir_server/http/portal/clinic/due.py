@@ -23,7 +23,7 @@ from fhir_server.http.portal.questions import NO_DATE
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 
-_LISTED, _LOOKED_THROUGH = "15", "30"
+_LISTED, _LOOKED_THROUGH = "10", "20"
 """People of the list on a page, and people looked through for one."""
 _PAGE, _EVERYBODY = "_page", "everybody"
 
