@@ -28,6 +28,21 @@ async def crowd(store: Store) -> None:
     await store.commit(*ANYBODY, people)
 
 
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many documents each call of the database gave."""
+    looked: list[int] = []
+    find = Database.find
+
+    async def counted(self: Database, name: str, *more: Any) -> Any:
+        found = await find(self, name, *more)
+        looked.append(len(found))
+        return found
+
+    monkeypatch.setattr(Database, "find", counted)
+    return looked
+
+
 async def every_id(store: Store, selection: Selection) -> list[str]:
     found: list[str] = []
     while True:
@@ -90,7 +105,7 @@ async def test_pages_stay_whole_while_others_write(one: Store, monkeypatch: pyte
     assert {f"p{n:02}" for n in range(COUNT)} <= set(found)
 
 
-async def test_a_frequent_name_is_read_in_windows(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_frequent_name_is_read_in_windows(one: Store, looked: list[int]) -> None:
     """Of 200 Smiths a page looks at about a page, and no Smithson and nobody of both names is lost or doubled."""
     people = [create(f"s{n:03}", patient(n, "Smith", gender="male" if n % 2 else "female")) for n in range(200)]
     people += [create(f"l{n:03}", patient(1000 + n, "Smithson", gender="male")) for n in range(12)]
@@ -100,15 +115,6 @@ async def test_a_frequent_name_is_read_in_windows(one: Store, monkeypatch: pytes
     await one.commit(*ANYBODY, people)
     smiths = {write.id for write in people if write.id[0] in "slb"}
     men = {id for id in smiths if id[0] in "lb" or int(id[1:]) % 2}
-    looked: list[int] = []
-    find = Database.find
-
-    async def counted(self: Database, name: str, *more: Any) -> Any:
-        found = await find(self, name, *more)
-        looked.append(len(found))
-        return found
-
-    monkeypatch.setattr(Database, "find", counted)
     family, male = Prefix("st", "family␟smith"), Keys("tk", ("gender␟*|male",))
     for where, expected in ((family, smiths), (All((family, male)), men)):
         for limit in (5, 9):
@@ -120,7 +126,9 @@ async def test_a_frequent_name_is_read_in_windows(one: Store, monkeypatch: pytes
     assert sum(looked) < 60
 
 
-async def test_whom_an_organization_may_see_is_read_in_windows(one: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whom_an_organization_may_see_is_read_in_windows(
+    one: Store, looked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By any of three keys, of which most have two: a page looks at about a page for each, and nobody is lost."""
     people = [create(f"n{n:03}", patient(n, organization="north", gender="male")) for n in range(200)]
     people += [create(f"s{n:03}", patient(1000 + n, organization="south", gender="male")) for n in range(200)]
@@ -128,15 +136,6 @@ async def test_whom_an_organization_may_see_is_read_in_windows(one: Store, monke
     await one.commit(*ANYBODY, people)
     expected = {write.id for write in people if write.id[0] in "ns"}
     visible = Keys("org", ("Organization/north", sees("north"), sees("south")))
-    looked: list[int] = []
-    find = Database.find
-
-    async def counted(self: Database, name: str, *more: Any) -> Any:
-        found = await find(self, name, *more)
-        looked.append(len(found))
-        return found
-
-    monkeypatch.setattr(Database, "find", counted)
     for where in (visible, All((Not(Keys("tk", ("gender␟*|female",))), visible))):
         for limit in (5, 9):
             assert set(found := await every_id(one, Selection("Patient", where, limit=limit))) == expected
