@@ -45,9 +45,10 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
 
 def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
     found = set() if isinstance(response, StreamingResponse) else audit.patients_in(bytes(response.body))
-    # Content in its own format says in a header whose it is.
-    found |= audit.patients_named(response.headers.get(binary.SECURITY_CONTEXT, ""))
-    found |= audit.patients_named(exchange.headers.get(binary.SECURITY_CONTEXT, ""))
+    if exchange.path.get("type") == "Binary":
+        # Content in its own format says in a header whose it is.
+        found |= audit.patients_named(response.headers.get(binary.SECURITY_CONTEXT, ""))
+        found |= audit.patients_named(exchange.headers.get(binary.SECURITY_CONTEXT, ""))
     found |= audit.patients_named(f"{address}?{exchange.query}")
     found |= exchange.trace.patients
     for request in exchange.trace.requests:

@@ -380,8 +380,10 @@ class Store:
 
     async def settle_relations(self) -> None:
         """Look once more after relationships that began while others wrote about the same patients."""
-        async with self.database.writing():
-            await relations.finish(self.database)
+        settled = relations.SWEPT_AT_ONCE
+        while settled == relations.SWEPT_AT_ONCE:
+            async with self.database.writing():
+                settled = await relations.finish(self.database)
 
     async def seal_log(self) -> list[Seal]:
         """Seal the days of the access log that are over; the new seals."""

@@ -252,30 +252,63 @@ async def test_a_group_waits_for_what_is_under_way_and_for_nothing_else(
 ) -> None:
     store = await opened(types=(*TYPES, LOG))
     note = next(logged())
-
-    async def sizes() -> list[int]:
-        rows = await store.database.rows(SHEETS, [{"$match": {"_id": {"$gte": ""}}}])
-        return sorted(row["n"] for row in rows)
-
     monkeypatch.setattr(trail, "GATHER_SECONDS", 60.0)
     async with asyncio.timeout(20):
         await store.trail.append([note])
-        assert await sizes() == [1]
+        assert await sizes(store) == [1]
         store.trail.expect()
         store.trail.expect()
         first = asyncio.create_task(store.trail.append([note, note]))
         await asyncio.sleep(0.2)
         store.trail.arrived()
         await asyncio.sleep(0.2)
-        assert await sizes() == [1] and not first.done()
+        assert await sizes(store) == [1] and not first.done()
         store.trail.arrived()
         await store.trail.append([note])
         await first
-        assert await sizes() == [1, 3]
+        assert await sizes(store) == [1, 3]
         monkeypatch.setattr(trail, "GATHER_SECONDS", 0.01)
         store.trail.expect()
         await store.trail.append([note])
-        assert await sizes() == [1, 1, 3]
+        assert await sizes(store) == [1, 1, 3]
+
+
+async def test_a_group_waits_for_as_many_as_were_let_go_a_moment_before(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await opened(types=(*TYPES, LOG))
+    note = next(logged())
+
+    async def together(number: int) -> None:
+        await asyncio.gather(*(store.trail.append([note]) for _ in range(number)))
+
+    monkeypatch.setattr(trail, "MOMENT", 60.0)
+    monkeypatch.setattr(trail, "AGAIN_SECONDS", 60.0)
+    async with asyncio.timeout(20):
+        await together(3)
+        first = asyncio.create_task(store.trail.append([note]))
+        await asyncio.sleep(0.2)
+        store.trail.expect()
+        store.trail.arrived()
+        assert not first.done()
+        await together(2)
+        await first
+        assert await sizes(store) == [3, 3]
+        # Who does not come again is waited for once, and nobody after it.
+        monkeypatch.setattr(trail, "AGAIN_SECONDS", 0.02)
+        await store.trail.append([note])
+        monkeypatch.setattr(trail, "AGAIN_SECONDS", 60.0)
+        await store.trail.append([note])
+        await together(2)
+        monkeypatch.setattr(trail, "MOMENT", 0.0)
+        await store.trail.append([note])
+        assert await sizes(store) == [1, 1, 1, 2, 3, 3]
+
+
+async def sizes(store: Store) -> list[int]:
+    """How many events the sheets have."""
+    rows = await store.database.rows(SHEETS, [{"$match": {"_id": {"$gte": ""}}}])
+    return sorted(row["n"] for row in rows)
 
 
 def test_a_sheet_holds_only_so_much() -> None:
