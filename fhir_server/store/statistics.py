@@ -18,8 +18,9 @@ from fhir_server.store.documents import HASHES
 from fhir_server.store.match import Match
 from fhir_server.store.plan import COUNTED, Candidate
 
-SIZE_SECONDS = 30.0
-"""How long the size of a type is remembered; of a large one longer, because it takes longer to count and to change."""
+SIZE_SECONDS, PER_SECOND = 1.0, 1_000
+"""How long the size of a type is remembered, and by how many documents a second longer: a large one takes longer to
+count and to change."""
 HITS_SECONDS = 600.0
 REMEMBERED = 10_000
 SAMPLE = 256
@@ -46,7 +47,7 @@ class Statistics:
                 count = self._look(key)
                 if count is None:
                     count = await self._counted(collection, {})
-                    self._keep(key, count, SIZE_SECONDS * max(1.0, count / 20_000))
+                    self._keep(key, count, SIZE_SECONDS + count / PER_SECOND)
         return count
 
     def known(self, collection: str, candidate: Candidate) -> int | None:

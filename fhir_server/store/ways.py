@@ -124,7 +124,6 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
     `expected` is about how many documents all windows hold together.
     """
     selection, size = rows.selection, max(expected, 1)
-    rest = remainder(selection.where, chosen)
     equalities: tuple[Match, ...] = chosen.walked if chosen is not None else ({},)
     after = selection.after
     low = int(after[0]) if after is not None else 0
@@ -135,18 +134,16 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
         if looked_at > ALLOWED or (size > ALLOWED and time.monotonic() - started > SECONDS):
             raise too_costly(selection.type)
         high = HASHES if low + 2 * width > HASHES else low + width
-        wanted = rows.wanted - len(found)
-        merged: dict[str, Document] = {}
-        for equality in equalities:
-            window = {**equality, "h": {"$gte": low, "$lt": high}}
-            sifted = None
-            if width * size <= WINDOW * HASHES:
-                sifted = await _sifted(database, rows, undecided(selection.where, chosen), window, after, wanted)
-            if sifted is None:
-                tail = NATURAL.stages(after, wanted, rows.keep)
-                sifted = await database.rows(selection.type, [{"$match": window}, *rest, *tail], rows.session)
-            merged.update({document["_id"]: document for document in sifted})
-        found += NATURAL.sorted(merged.values())[:wanted] if len(equalities) > 1 else merged.values()
+        windows = [{**equality, "h": {"$gte": low, "$lt": high}} for equality in equalities]
+        is_narrow = 1 < width <= WINDOW * HASHES // size
+        page = await _within(database, rows, chosen, windows, after, rows.wanted - len(found), is_narrow)
+        if page is None:
+            # Many came since they were counted.
+            looked_at += 2 * WINDOW
+            size = max(2 * size, 2 * WINDOW * HASHES // (high - low))
+            width = max(1, int(1.2 * rows.wanted * HASHES / size))
+            continue
+        found += page
         looked_at += size * (high - low) / HASHES
         # No window is so wide that the budget could not end the walk in time.
         wider = width * (2 if 2 * len(found) > rows.wanted else 4)
@@ -166,6 +163,31 @@ async def halves(
         return None
     merged = {document["_id"]: document for document in [*found, *await walk(database, rows, whole, expected)]}
     return NATURAL.sorted(merged.values())[: rows.wanted]
+
+
+async def _within(
+    database: Database,
+    rows: Rows,
+    chosen: Candidate | None,
+    windows: Iterable[Match],
+    after: tuple[str | int, ...] | None,
+    wanted: int,
+    is_narrow: bool,
+) -> list[Document] | None:
+    """Up to `wanted` rows of these windows, one of each equality; None where a narrow one holds many more documents
+    than was expected."""
+    where = rows.selection.where
+    stages = [*remainder(where, chosen), *NATURAL.stages(after, wanted, rows.keep)]
+    merged: dict[str, Document] = {}
+    for window in windows:
+        if is_narrow:
+            found = await _sifted(database, rows, undecided(where, chosen), window, after, wanted)
+        else:
+            found = await database.rows(rows.selection.type, [{"$match": window}, *stages], rows.session)
+        if found is None:
+            return None
+        merged.update({document["_id"]: document for document in found})
+    return NATURAL.sorted(merged.values())[:wanted]
 
 
 async def _sifted(
