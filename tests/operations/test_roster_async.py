@@ -313,7 +313,7 @@ async def settled(client: httpx.AsyncClient, address: str) -> httpx.Response:
 
 @pytest.mark.slow
 async def test_ten_thousand_rows(tmp_path: Path) -> None:
-    await volume(tmp_path, 10_000, seconds=90)
+    await volume(tmp_path, 10_000, seconds=150)
 
 
 @pytest.mark.long
