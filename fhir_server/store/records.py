@@ -41,9 +41,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Tie:
+    """A relationship with the Organization of this id: for which of `REASONS`, and the resource it is learnt from."""
+
+    organization: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Insert under a new id. With `unless`, answer the one resource that already satisfies it instead; or, with
-    `must_create` (transactions, whose other entries refer to the new id), raise ClaimTaken and write nothing."""
+    `must_create` (transactions, whose other entries refer to the new id), raise ClaimTaken and write nothing.
+    `ties` are relationships that a Patient has from the start, besides those the resource itself shows."""
 
     type: str
     id: str
@@ -51,6 +61,7 @@ class Create:
     entries: Entries
     unless: Claim | None = None
     must_create: bool = False
+    ties: tuple[Tie, ...] = ()
 
 
 class ClaimTaken(Exception):  # noqa: N818 - not an error: an event to start afresh on
@@ -60,7 +71,8 @@ class ClaimTaken(Exception):  # noqa: N818 - not an error: an event to start afr
 @dataclass(frozen=True, slots=True)
 class Update:
     """Replace where `may_replace`, or create under the client's id where `may_create`. `expected` is the version of
-    If-Match. `unless` and `must_create` are those of a Create: a conditional update under a client's id."""
+    If-Match. `unless` and `must_create` are those of a Create: a conditional update under a client's id. So are `ties`,
+    where it creates."""
 
     type: str
     id: str
@@ -72,6 +84,7 @@ class Update:
     may_replace: bool = True
     unless: Claim | None = None
     must_create: bool = False
+    ties: tuple[Tie, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,8 @@ class Versions:
             if write.type == "Patient" and not isinstance(write, Delete) and (write.type, write.id) not in self.known:
                 owners = [key.removeprefix("Organization/") for key in write.entries.org if key.startswith("Organiz")]
                 self.ties.register(f"Patient/{write.id}", owners, self._organization)
+                for tie in write.ties:
+                    self.ties.tie(f"Patient/{write.id}", tie.organization, tie.reason, tie.by)
 
     def complete(self) -> None:
         """Add the Provenance of what was done; learn what all of it shows, and give it the keys that come of that."""

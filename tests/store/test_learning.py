@@ -5,6 +5,7 @@ A database that was filled before relationships were kept learns them: what is t
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from fhir_server.fhir import edition, json
 from fhir_server.store import failures, group, learning, relations
-from fhir_server.store.records import Create, Member
+from fhir_server.store.records import Create, Member, Tie
 from fhir_server.store.schema import history_of
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener
@@ -171,6 +172,22 @@ async def test_an_earlier_version_that_writes_again_is_noticed(opened: Opener) -
     assert store.incomplete() == {"Patient": [":sees"]}
     await reindexed(store)
     assert store.incomplete() == {}
+
+
+async def test_a_patient_may_come_with_relationships_and_nothing_is_left_to_be_opened(opened: Opener) -> None:
+    store = await opened(types=ALL)
+    ties = (Tie("plant", "roster", "Group/line"), Tie("plant", "roster", "Group/line"))
+    new, held = create("new", patient(1)), create("held", patient(2))
+    again, put = update("held", patient(2, "Again")), update("put", patient(3))
+    dose = create("dose", about("Immunization", "new"))
+    await store.commit(*ANYBODY, [held])
+    await store.commit(*ANYBODY, [replace(new, ties=ties), dose, replace(again, ties=ties), replace(put, ties=ties)])
+    found = await state(store)
+    listed: tuple[list[tuple[str, str, str]], list[str]] = ([("plant", "roster", "Group/line")], [])
+    assert [found["relations", f"Patient/{id}"][:2] for id in ("new", "put")] == [listed, listed]
+    assert [sees(found, "Patient", id) for id in ("new", "put", "held")] == [{"plant"}, {"plant"}, set()]
+    assert sees(found, "Immunization", "dose") == {"plant"}
+    assert await store.database.rows("relations", [{"$match": {"due": {"$gt": 0}}}]) == []
 
 
 async def test_what_is_written_meanwhile_is_opened_too(opened: Opener) -> None:

@@ -192,8 +192,10 @@ class People:
         claim = Claim(f"identifier={token}", Keys("tk", (f"identifier{SEPARATOR}{token}",)))
         if self._upload.resumed:
             # Made before the interruption and deleted since, perhaps: then its versions go on.
-            return Update("Patient", resource_id, body, entries, may_replace=False, unless=claim)
-        return Create("Patient", resource_id, body, entries, claim)
+            return Update(
+                "Patient", resource_id, body, entries, may_replace=False, unless=claim, ties=self._upload.ties
+            )
+        return Create("Patient", resource_id, body, entries, claim, ties=self._upload.ties)
 
     def _identifier(self, line: Line, row: Row) -> Resource:
         if line.row_id is None:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from fhir_server.caller import Caller, Predicate
 from fhir_server.context import Context
 from fhir_server.operations.rosters.lines import Line
+from fhir_server.store.records import Tie
 
 MOST_MEMBERS = 100_000
 """Members a roster may have, and rows a file: who is a member is kept in memory during an upload."""
@@ -33,6 +34,12 @@ class Upload:
     replace: bool
     key: UUID
     resumed: bool = False
+
+    @property
+    def ties(self) -> tuple[Tie, ...]:
+        """What those it creates have from the start, so that nothing need be opened once they are members."""
+        kind, _, organization = self.owner.partition("/")
+        return (Tie(organization, "roster", f"Group/{self.group}"),) if kind == "Organization" else ()
 
     def id_for(self, line: Line) -> str:
         """The id of a Patient made for this line, the same each time: so that an upload that was interrupted knows
