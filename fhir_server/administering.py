@@ -15,9 +15,9 @@ from fhir_server.caller import SERVER, allow_all
 from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.settings import Settings
-from fhir_server.store.clients import RegisteredClient
-from fhir_server.store.embedded import EmbeddedDatabase
-from fhir_server.store.users import User
+from fhir_server.store.accounts.clients import RegisteredClient
+from fhir_server.store.accounts.users import User
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 
 _DAY = len("YYYY-MM-DD")
 

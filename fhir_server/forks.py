@@ -16,7 +16,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 
 from fhir_server.settings import Settings
-from fhir_server.store import tether
+from fhir_server.store.engine import tether
 
 _log = logging.getLogger("fhir_server.serve")
 _context = multiprocessing.get_context("forkserver")

@@ -10,7 +10,7 @@ import gc
 import os
 from importlib import import_module
 
-from fhir_server.store import tether
+from fhir_server.store.engine import tether
 
 # Nothing of what is imported is ever garbage, and to look for some takes a sixth of the time. Forks turn it on again.
 gc.disable()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fhir_server import forks
 from fhir_server.forks import Fork
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 
 log = logging.getLogger("fhir_server.serve")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fhir_server.store import tether
+from fhir_server.store.engine import tether
 
 pytest_plugins = ["tests.volumes"]
 

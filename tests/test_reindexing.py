@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.store import Store
 from tests.conftest import Server
 from tests.http.answers import patient, put, refused

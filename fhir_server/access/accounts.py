@@ -15,7 +15,7 @@ from fhir_server.access import passwords, rates, recovery, users
 from fhir_server.access.authority import Authority
 from fhir_server.access.logins import too_many
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 _ONCE_SECONDS = 86_400
 _OPENED = "registered"

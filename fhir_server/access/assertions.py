@@ -10,7 +10,7 @@ from fhir_server.access.authority import Authority
 from fhir_server.access.clients import ALGORITHMS
 from fhir_server.access.jwt import JwtError, Unverified
 from fhir_server.access.key_sets import UnusableKeyError
-from fhir_server.store.clients import RegisteredClient
+from fhir_server.store.accounts.clients import RegisteredClient
 
 LONGEST = 300
 """Seconds that an assertion may be valid for."""

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from fhir_server.caller import Caller
 from fhir_server.fhir import json
-from fhir_server.store.notes import Frame, Note
+from fhir_server.store.access_log.notes import Frame, Note
 
 Resource = dict[str, Any]
 

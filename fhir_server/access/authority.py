@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from fhir_server.access.key_sets import KeySets
 from fhir_server.access.token_keys import TokenKeys
 from fhir_server.access.tokens import Tokens
-from fhir_server.store.clients import Clients
-from fhir_server.store.grants import Grants
-from fhir_server.store.passing import Passing
-from fhir_server.store.users import Users
+from fhir_server.store.accounts.clients import Clients
+from fhir_server.store.accounts.grants import Grants
+from fhir_server.store.accounts.passing import Passing
+from fhir_server.store.accounts.users import Users
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from fhir_server.access import scopes, tokens, users
 from fhir_server.access.authority import Authority
 from fhir_server.access.scopes import Scope
 from fhir_server.access.sessions import Session
-from fhir_server.store.clients import RegisteredClient
-from fhir_server.store.grants import Code, Grant
-from fhir_server.store.users import User
+from fhir_server.store.accounts.clients import RegisteredClient
+from fhir_server.store.accounts.grants import Code, Grant
+from fhir_server.store.accounts.users import User
 
 _ONCE = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "aud", "launch", "nonce", "prompt", "max_age"}

@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 
 from fhir_server.access import own_app
 from fhir_server.access.key_sets import UnusableKeyError, usable
-from fhir_server.store.clients import RegisteredClient
+from fhir_server.store.accounts.clients import RegisteredClient
 
 ROLES = frozenset({"registry", "employer", "analyst", "administrator"})
 """What a client may be that acts by itself."""

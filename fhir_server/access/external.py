@@ -19,8 +19,8 @@ from fhir_server.access.outbound import Outbound, OutboundError
 from fhir_server.caller import Caller
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.store.clients import Clients
-from fhir_server.store.users import Users
+from fhir_server.store.accounts.clients import Clients
+from fhir_server.store.accounts.users import Users
 
 ALGORITHMS = frozenset({"RS256", "RS384", "ES256", "ES384"})
 _KEPT_SECONDS = 3_600.0

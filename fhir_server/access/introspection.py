@@ -13,8 +13,8 @@ from fhir_server.access import tokens
 from fhir_server.access.authority import Authority
 from fhir_server.access.judge import Answer, answer_of
 from fhir_server.access.server import authenticate
-from fhir_server.store.clients import RegisteredClient
-from fhir_server.store.grants import Grant
+from fhir_server.store.accounts.clients import RegisteredClient
+from fhir_server.store.accounts.grants import Grant
 
 _INACTIVE: Mapping[str, Any] = {"active": False}
 _TRIES = 5

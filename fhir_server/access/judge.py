@@ -29,8 +29,8 @@ from fhir_server.access import own_app, scopes, tokens
 from fhir_server.access.authority import Authority
 from fhir_server.access.clients import Asking
 from fhir_server.caller import Caller
-from fhir_server.store.clients import RegisteredClient
-from fhir_server.store.grants import Access, Grant
+from fhir_server.store.accounts.clients import RegisteredClient
+from fhir_server.store.accounts.grants import Access, Grant
 from smart_health_cards import base64url
 
 METHODS = ["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]

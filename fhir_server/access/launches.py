@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from fhir_server.access import tokens
 from fhir_server.access.authority import Authority
-from fhir_server.store.clients import RegisteredClient
+from fhir_server.store.accounts.clients import RegisteredClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fhir_server.access import passwords, second_factor, users
 from fhir_server.access.authority import Authority
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 _MINUTE = 60
 _OVERALL = "overall"

@@ -5,7 +5,7 @@ https://hl7.org/fhir/smart-app-launch/app-launch.html#register-app-with-ehr
 It is bound to everything that other apps are: a code, PKCE, tokens, and what its user may do.
 """
 
-from fhir_server.store.clients import RegisteredClient
+from fhir_server.store.accounts.clients import RegisteredClient
 
 ID = "own-portal"
 CALLBACK = "/portal/callback"

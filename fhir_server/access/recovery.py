@@ -11,7 +11,7 @@ import secrets
 from fhir_server.access import one_time_codes, passwords, users
 from fhir_server.access.authority import Authority
 from fhir_server.access.logins import too_many
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 
 async def give(authority: Authority, user: User) -> str:

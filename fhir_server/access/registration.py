@@ -15,7 +15,7 @@ from typing import Any
 from fhir_server.access.clients import registered
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store.clients import Clients, RegisteredClient
+from fhir_server.store.accounts.clients import Clients, RegisteredClient
 
 
 def read(path: Path) -> list[RegisteredClient]:

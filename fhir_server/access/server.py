@@ -15,7 +15,7 @@ from fhir_server.access import assertions, tokens
 from fhir_server.access.authority import Authority
 from fhir_server.access.clients import Asking
 from fhir_server.access.judge import METHODS, Answer, Judge, Request, answer_of, basic
-from fhir_server.store.clients import RegisteredClient
+from fhir_server.store.accounts.clients import RegisteredClient
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")

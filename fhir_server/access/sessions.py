@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fhir_server.access import tokens
 from fhir_server.access.authority import Authority
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 _BYTES = 32
 

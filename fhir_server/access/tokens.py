@@ -15,7 +15,7 @@ from typing import Protocol
 
 from fhir_server.caller import Caller
 from fhir_server.fhir.outcome import FhirError, Issue
-from fhir_server.store.grants import Access, Grant, Grants
+from fhir_server.store.accounts.grants import Access, Grant, Grants
 
 TRUST_SECONDS = 2
 _MOST_KNOWN = 20_000

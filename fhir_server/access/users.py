@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from fhir_server.caller import Caller
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 ROLES = frozenset({"recipient", "provider", "employer", "analyst", "administrator"})
 STAFF = ROLES - {"recipient"}

@@ -26,7 +26,7 @@ from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedError
+from fhir_server.store.engine.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
 
 clients_app = command("Apps and systems that may ask for access.")

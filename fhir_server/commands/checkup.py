@@ -16,9 +16,9 @@ from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.guides import FOLDER, Guides, PackageError
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
+from fhir_server.store.access_log.seals import Seals
+from fhir_server.store.engine.embedded import EmbeddedDatabase, EmbeddedError
 from fhir_server.store.schema import SchemaError
-from fhir_server.store.seals import Seals
 from profiles.guides import shipped
 from smart_health_cards import CardError
 

@@ -20,8 +20,8 @@ from fhir_server.commands.terminal import DataFolder, command, fail, out
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.serve import StartError
 from fhir_server.settings import Settings
-from fhir_server.store import tether
-from fhir_server.store.embedded import EmbeddedError
+from fhir_server.store.engine import tether
+from fhir_server.store.engine.embedded import EmbeddedError
 from fhir_server.story import sample
 from fhir_server.story.sample import Sample
 from fhir_server.story.scenes import STEPS

@@ -10,8 +10,8 @@ import typer
 from fhir_server.commands.terminal import DataFolder, command, fail, out, progress, settings_of
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
-from fhir_server.store.reindex import Step
+from fhir_server.store.engine.embedded import EmbeddedDatabase, EmbeddedError
+from fhir_server.store.rebuild.reindex import Step
 from fhir_server.store.schema import SchemaError
 from fhir_server.store.store import Store
 from smart_health_cards import CardError

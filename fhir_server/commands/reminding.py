@@ -28,7 +28,7 @@ from fhir_server.jobs.reminders.sending import Result, Sending, bounds
 from fhir_server.operations import people, reminders
 from fhir_server.operations.reminders import Due
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedError
+from fhir_server.store.engine.embedded import EmbeddedError
 from fhir_server.store.schema import SchemaError
 from smart_health_cards import CardError
 

@@ -12,7 +12,7 @@ import typer
 
 from fhir_server import serve
 from fhir_server.commands.terminal import command, fail, settings_of
-from fhir_server.store.embedded import EmbeddedError
+from fhir_server.store.engine.embedded import EmbeddedError
 
 app = command()
 

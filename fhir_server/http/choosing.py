@@ -12,7 +12,7 @@ from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.interactions import search
 from fhir_server.languages import day
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 _MOST = 20
 _WORDS = 20

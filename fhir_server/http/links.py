@@ -22,7 +22,7 @@ from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.wire import refusal
 from fhir_server.operations.health_cards.links import id_of, is_active, is_passcode
-from fhir_server.store.links import StoredLink, Use
+from fhir_server.store.cards.links import StoredLink, Use
 
 _JOSE = "application/jose"
 _LOCATION_SECONDS = 3_600

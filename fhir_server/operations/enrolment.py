@@ -28,9 +28,9 @@ from fhir_server.interactions import duplicates
 from fhir_server.interactions.incoming import accept, entries_of
 from fhir_server.interactions.search import gather
 from fhir_server.interactions.writes import new_id
+from fhir_server.store.accounts.users import User
 from fhir_server.store.held import Held
 from fhir_server.store.records import Create
-from fhir_server.store.users import User
 
 KIND = "registration-duplicates"
 _SCOPES = ("user/Patient.c",)

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from fhir_server.store import failures
 from fhir_server.store.database import Conflict, Database
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 MOST = 500
 LARGEST = 1_000_000

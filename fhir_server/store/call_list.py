@@ -21,9 +21,9 @@ from fhir_server.store import feed
 from fhir_server.store.database import Database
 from fhir_server.store.documents import version_key
 from fhir_server.store.driver import Document
-from fhir_server.store.plan import IDS_AT_ONCE
+from fhir_server.store.query.plan import IDS_AT_ONCE
+from fhir_server.store.query.search import Search
 from fhir_server.store.schema import history_of
-from fhir_server.store.search import Search
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.turns import Turn
 

@@ -22,9 +22,9 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.store import failures
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE
+from fhir_server.store.query.plan import IDS_AT_ONCE, KEYS_AT_ONCE
+from fhir_server.store.query.search import Search, joined
 from fhir_server.store.records import Claim, Create, Selection, Stored, Update
-from fhir_server.store.search import Search, joined
 
 Conditional = tuple[Create | Update, Claim]
 """A write and its precondition."""

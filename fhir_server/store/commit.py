@@ -26,9 +26,9 @@ from fhir_server.store.database import Database
 from fhir_server.store.documents import version_key
 from fhir_server.store.driver import Session
 from fhir_server.store.idempotency import Idempotency
+from fhir_server.store.query.search import Search
 from fhir_server.store.records import ClaimTaken, Committed, Create, Delete, Once, Stored, Write
 from fhir_server.store.schema import history_of
-from fhir_server.store.search import Search
 from fhir_server.store.versions import Before, Versions, load
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.store import failures
 from fhir_server.store.driver import OPTIONS, Client, Collection, Document, Driver, Pipeline, Session
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ number. A reader that goes on from the last number it saw never misses a committ
 
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 
 async def last(database: Database) -> int:

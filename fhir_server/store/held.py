@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.jobs import JOBS, PIECE, PIECES, SECOND, Job, Jobs, job_of, piece_id
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 
 class LostJob(Exception):  # noqa: N818 - not an error: the job was cancelled, or another process has it now

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from fhir_server.caller import Predicate
 from fhir_server.fhir.condition import EVERYTHING
-from fhir_server.store import feed, log, reads
+from fhir_server.store import feed, reads
+from fhir_server.store.access_log import log
 from fhir_server.store.database import Database
 from fhir_server.store.documents import RAW, stored, version_key
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
-from fhir_server.store.plan import remainder
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import remainder
 from fhir_server.store.records import Page, Period, Stored
 from fhir_server.store.schema import LOG, history_of
 

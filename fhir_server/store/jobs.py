@@ -21,7 +21,7 @@ from fhir_server.caller import Caller
 from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 JOBS, PIECES = "jobs", "job_pieces"
 PIECE = 1_000_000

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 
 from fhir_server.fhir.condition import EVERYTHING, Condition
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.store import log
+from fhir_server.store.access_log import log
 from fhir_server.store.database import Database
 from fhir_server.store.documents import RAW, stored, version_key
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
-from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, remainder
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import IDS_AT_ONCE, NATURAL, remainder
+from fhir_server.store.query.sieve import Sieve
 from fhir_server.store.records import Stored
 from fhir_server.store.schema import LOG, history_of
-from fhir_server.store.sieve import Sieve
 
 
 async def read(database: Database, visible: Condition, resource_type: str, id: str) -> Stored:

@@ -19,7 +19,7 @@ from fhir_server.store.bulk import Bulk
 from fhir_server.store.call_list import CALL_LIST
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE
+from fhir_server.store.query.plan import IDS_AT_ONCE, KEYS_AT_ONCE
 from fhir_server.store.schema import history_of
 from fhir_server.store.ties import Ties
 

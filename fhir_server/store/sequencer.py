@@ -19,7 +19,7 @@ from fhir_server.background import Background
 from fhir_server.store.bulk import Bulk
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 _log = logging.getLogger(__name__)
 

@@ -21,22 +21,30 @@ from fhir_server.caller import Access, Caller, Predicate, Verb, to
 from fhir_server.fhir import edition
 from fhir_server.fhir.condition import EVERYTHING, Condition, Prefix
 from fhir_server.fhir.outcome import refuse
-from fhir_server.store import failures, feed, reads, reindex, relations, schema, seals
-from fhir_server.store.built import Built, Rules
+from fhir_server.store import failures, feed, reads, relations, schema
+from fhir_server.store.access_log import seals
+from fhir_server.store.access_log.kinds import Kinds
+from fhir_server.store.access_log.seals import Seal, Seals
+from fhir_server.store.access_log.trail import Trail
+from fhir_server.store.accounts.clients import Clients
+from fhir_server.store.accounts.grants import Grants
+from fhir_server.store.accounts.passing import Passing
+from fhir_server.store.accounts.users import Users
 from fhir_server.store.call_list import CallList
-from fhir_server.store.clients import Clients
+from fhir_server.store.cards.links import Links
+from fhir_server.store.cards.revocations import Revocations
 from fhir_server.store.commit import Commit
 from fhir_server.store.database import Database, now
 from fhir_server.store.driver import driver as driver_named
-from fhir_server.store.generations import Generations
-from fhir_server.store.grants import Grants
+from fhir_server.store.groups.generations import Generations
+from fhir_server.store.groups.members import Members
 from fhir_server.store.history import History
 from fhir_server.store.idempotency import Idempotency
 from fhir_server.store.jobs import Jobs
-from fhir_server.store.kinds import Kinds
-from fhir_server.store.links import Links
-from fhir_server.store.members import Members
-from fhir_server.store.passing import Passing
+from fhir_server.store.query.search import Search, joined
+from fhir_server.store.query.statistics import Statistics
+from fhir_server.store.rebuild import reindex
+from fhir_server.store.rebuild.built import Built, Rules
 from fhir_server.store.records import (
     Committed,
     Delete,
@@ -50,14 +58,8 @@ from fhir_server.store.records import (
     Stored,
     Write,
 )
-from fhir_server.store.revocations import Revocations
 from fhir_server.store.schema import LOG
-from fhir_server.store.seals import Seal, Seals
-from fhir_server.store.search import Search, joined
 from fhir_server.store.sequencer import Sequencer
-from fhir_server.store.statistics import Statistics
-from fhir_server.store.trail import Trail
-from fhir_server.store.users import Users
 from profiles.definitions import RESOURCE_TYPES
 
 _log = logging.getLogger(__name__)

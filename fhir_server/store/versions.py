@@ -18,8 +18,8 @@ from fhir_server.fhir.relations import BY, wrote
 from fhir_server.store.database import Database
 from fhir_server.store.documents import current, entries_of, stored, superseded, tombstone
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.match import Match
-from fhir_server.store.plan import IDS_AT_ONCE
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import IDS_AT_ONCE
 from fhir_server.store.reads import absent, gone
 from fhir_server.store.records import ANY_VERSION, Committed, Create, Delete, Method, Stored, Update, Write
 from fhir_server.store.schema import history_of

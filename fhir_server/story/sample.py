@@ -19,7 +19,7 @@ from fhir_server.access.authority import Authority
 from fhir_server.access.clients import registered
 from fhir_server.fhir import json
 from fhir_server.settings import Settings
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 PASSWORD = "a-sample-password"  # noqa: S105 - published on purpose, see above
 TOTP = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

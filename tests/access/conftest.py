@@ -12,7 +12,7 @@ from fhir_server.app import create_app
 from fhir_server.caller import Caller
 from fhir_server.context import Context
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from tests.access.world import BASE, resources
 
 FAR = 1 << 40

@@ -15,10 +15,10 @@ from fhir_server.access.audit import Interaction
 from fhir_server.caller import Caller
 from fhir_server.fhir import index, json
 from fhir_server.fhir.entries import Entries
-from fhir_server.store import notes
+from fhir_server.store.access_log import notes
+from fhir_server.store.access_log.sheets import place
 from fhir_server.store.documents import current
 from fhir_server.store.records import Stored
-from fhir_server.store.sheets import place
 from profiles import structure
 from tests.access.conftest import House
 from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id

@@ -22,7 +22,7 @@ from fhir_server.jobs import calling
 from fhir_server.operations import call_list, shipped, vocabulary
 from fhir_server.settings import Settings
 from fhir_server.store.call_list import CALL_LIST
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.turns import Turn
 from tests.access.conftest import House
 from tests.access.world import BASE, STEWARD, Resource, concept, reference

@@ -17,7 +17,7 @@ import pytest
 from fhir_server import administering
 from fhir_server.access.clients import registered
 from fhir_server.settings import Settings
-from fhir_server.store.daemon import free_port
+from fhir_server.store.engine.daemon import free_port
 from fhir_server.story import sample
 from fhir_server.story.sample import Sample
 from fhir_server.story.signing_in import SystemAuth

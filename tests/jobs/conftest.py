@@ -7,7 +7,7 @@ import pytest
 from fhir_server.app import open_context
 from fhir_server.context import Context
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from fhir_server.access import clients, passwords, users
 from fhir_server.app import create_app
 from fhir_server.context import Context
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from tests.oauth import systems
 from tests.oauth.browser import Browser
 

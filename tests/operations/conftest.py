@@ -10,7 +10,7 @@ import pytest
 from fhir_server.context import Context
 from fhir_server.operations import people
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.store import Store
 
 

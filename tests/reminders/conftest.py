@@ -19,7 +19,7 @@ from fhir_server.jobs.reminders.account import account
 from fhir_server.jobs.reminders.post import Post
 from fhir_server.jobs.reminders.sending import Sending
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.records import Update
 from fhir_server.store.schema import history_of
 from tests.operations.conftest import Clock

@@ -14,7 +14,7 @@ from fhir_server.context import Context
 from fhir_server.jobs.calling import Calling
 from fhir_server.operations import call_list
 from fhir_server.store.call_list import CALL_LIST
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from tests.operations.conftest import Clock
 from tests.processes import below
 from tests.reminders.conftest import MORNING, Mailbox, due, settings, store

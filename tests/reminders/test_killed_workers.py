@@ -21,8 +21,8 @@ import pytest
 from fhir_server.jobs.reminders import record
 from fhir_server.jobs.reminders.post import Account, Post
 from fhir_server.jobs.reminders.sending import DOUBT_SECONDS, Sending
-from fhir_server.store import tether
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine import tether
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from tests.operations.conftest import Clock
 from tests.reminders.conftest import MORNING, Mailbox, due, settings, store
 from tests.reminders.opening import opened

@@ -17,7 +17,8 @@ from fhir_server.jobs import calling
 from fhir_server.jobs.reminders import daily
 from fhir_server.operations import call_list
 from fhir_server.settings import Settings
-from fhir_server.store import sequencer, tether
+from fhir_server.store import sequencer
+from fhir_server.store.engine import tether
 from tests.reminders.opening import opened
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.store import Store
 from tests.store.world import TYPES, Clock
 

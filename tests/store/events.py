@@ -13,11 +13,11 @@ from fhir_server.fhir.condition import SEPARATOR, All, Condition, Contains, Keys
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.satisfies import satisfies
-from fhir_server.store import notes, sheets
-from fhir_server.store.built import labelled
+from fhir_server.store.access_log import notes, sheets
+from fhir_server.store.access_log.kinds import KIND
+from fhir_server.store.access_log.notes import Note
 from fhir_server.store.documents import current
-from fhir_server.store.kinds import KIND
-from fhir_server.store.notes import Note
+from fhir_server.store.rebuild.built import labelled
 from fhir_server.store.records import Stored
 from fhir_server.store.schema import LOG, SHEETS
 from fhir_server.store.store import Store

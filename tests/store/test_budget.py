@@ -11,9 +11,9 @@ import pytest
 
 from fhir_server.fhir import query
 from fhir_server.fhir.condition import Condition
+from fhir_server.store.query.ways import BUDGET
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.store import Store
-from fhir_server.store.ways import BUDGET
 from tests.store.world import ANYBODY, create, patient
 
 RARE = 500

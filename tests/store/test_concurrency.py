@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.records import Selection
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, claim, create, identifier, patient, update

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, TYPES, claim, create, patient, update
 

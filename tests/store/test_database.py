@@ -4,7 +4,7 @@ import pytest
 
 from fhir_server.fhir.condition import Prefix
 from fhir_server.store.database import Database
-from fhir_server.store.match import Match, starting
+from fhir_server.store.query.match import Match, starting
 from fhir_server.store.records import Selection
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, create, identifier, patient

@@ -13,8 +13,8 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
-from fhir_server.store import daemon, embedded, pulse
-from fhir_server.store.embedded import EmbeddedDatabase, EmbeddedError
+from fhir_server.store.engine import daemon, embedded, pulse
+from fhir_server.store.engine.embedded import EmbeddedDatabase, EmbeddedError
 
 
 @asynccontextmanager
@@ -118,7 +118,7 @@ async def test_a_second_start_on_the_folder_is_refused(tmp_path: Path) -> None:
 ORPHAN = """
 import asyncio, sys
 from pathlib import Path
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 
 async def main():
     database = EmbeddedDatabase(Path(sys.argv[1]), auth=False)

@@ -13,10 +13,10 @@ import pytest
 from fhir_server.fhir import numbers
 from fhir_server.fhir.condition import All, Condition, Contains, Ids, Keys, Not, Prefix, Range
 from fhir_server.fhir.condition import Any as AnyOf
-from fhir_server.store import ways
 from fhir_server.store.database import Database
-from fhir_server.store.embedded import EmbeddedDatabase
-from fhir_server.store.plan import COUNTED, NATURAL, candidates, remainder
+from fhir_server.store.engine.embedded import EmbeddedDatabase
+from fhir_server.store.query import ways
+from fhir_server.store.query.plan import COUNTED, NATURAL, candidates, remainder
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, TYPES, Clock, create, identifier, only, patient

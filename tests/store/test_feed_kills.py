@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.store import tether
-from fhir_server.store.embedded import EmbeddedDatabase
+from fhir_server.store.engine import tether
+from fhir_server.store.engine.embedded import EmbeddedDatabase
 from fhir_server.store.schema import history_of
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, TYPES

@@ -9,9 +9,9 @@ from fhir_server.caller import Access, Caller, Verb
 from fhir_server.fhir.condition import EVERYTHING, Condition, Keys, Prefix
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store.built import labelled
+from fhir_server.store.access_log.kinds import KIND
 from fhir_server.store.documents import indexed
-from fhir_server.store.kinds import KIND
+from fhir_server.store.rebuild.built import labelled
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.schema import LOG
 from fhir_server.store.store import Store

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir import edition, json
-from fhir_server.store import failures, group, learning, relations
+from fhir_server.store import failures, relations
+from fhir_server.store.groups import group
+from fhir_server.store.rebuild import learning
 from fhir_server.store.records import Create, Member, Tie
 from fhir_server.store.schema import history_of
 from fhir_server.store.store import Store

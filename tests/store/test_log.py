@@ -18,12 +18,12 @@ from fhir_server.fhir import json
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Axis, Condition, Ids, Keys, Not, Range, Test, Updated
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store import log, notes, sheets, trail
+from fhir_server.store.access_log import log, notes, sheets, trail
+from fhir_server.store.access_log.notes import Note
+from fhir_server.store.access_log.sheets import SLOT, Event
 from fhir_server.store.driver import Document
-from fhir_server.store.notes import Note
 from fhir_server.store.records import Selection, SortKey
 from fhir_server.store.schema import LOG, SHEETS
-from fhir_server.store.sheets import SLOT, Event
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener
 from tests.store.events import BASE, CALLERS, HAPPENED, Wholes, conditions, expected, logged, on_sheets, put_singly

@@ -11,7 +11,7 @@ import pytest
 from fhir_server.fhir.condition import All, Axis, Condition, Contains, Ids, Keys, Not, Prefix, Range, Test, Updated
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.index import Entries, Span, satisfies
-from fhir_server.store import search, ways
+from fhir_server.store.query import search, ways
 from fhir_server.store.records import Create, Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, only

@@ -8,7 +8,7 @@ import pytest
 from fhir_server.fhir import json
 from fhir_server.fhir.condition import EVERYTHING, Keys, Not
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store import group
+from fhir_server.store.groups import group
 from fhir_server.store.records import Delete, Member, Selection, Stored
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, create, only, update

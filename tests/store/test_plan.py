@@ -18,8 +18,8 @@ from fhir_server.fhir.condition import (
     Updated,
 )
 from fhir_server.fhir.condition import Any as AnyOf
-from fhir_server.store.match import Translation, starting, successor
-from fhir_server.store.plan import NATURAL, candidates, order, remainder
+from fhir_server.store.query.match import Translation, starting, successor
+from fhir_server.store.query.plan import NATURAL, candidates, order, remainder
 from fhir_server.store.records import SortKey
 
 DAY = ("2024-03-01T00:00:00.000000", "2024-03-02T00:00:00.000000")

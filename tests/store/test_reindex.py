@@ -17,7 +17,7 @@ from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.index import Entries
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store import documents
-from fhir_server.store.built import labels
+from fhir_server.store.rebuild.built import labels
 from fhir_server.store.records import Claim, Create, Member, Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.conftest import Opener

@@ -7,10 +7,10 @@ import pytest
 from fhir_server.fhir.condition import EVERYTHING, NOTHING, All, Condition, Contains, Keys, Not, Prefix
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.relations import sees
-from fhir_server.store import search, statistics, ways
 from fhir_server.store.database import Database
 from fhir_server.store.documents import hash_of
-from fhir_server.store.plan import COUNTED
+from fhir_server.store.query import search, statistics, ways
+from fhir_server.store.query.plan import COUNTED
 from fhir_server.store.records import Delete, Selection, SortKey
 from fhir_server.store.store import Store
 from tests.store.world import ANYBODY, create, identifier, patient, update

@@ -24,7 +24,7 @@ from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.languages import N_
 from fhir_server.operations import enrolment
 from fhir_server.operations.enrolment import Person
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 ADDRESS = "/me/people"
 _FIELDS: Mapping[str, tuple[str, ...]] = {"child": ("given", "family", "birth-date"), "code": ("code", "born")}

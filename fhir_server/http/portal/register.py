@@ -23,7 +23,7 @@ from fhir_server.http.portal.session import TOKEN, Portal
 from fhir_server.languages import N_
 from fhir_server.operations import enrolment
 from fhir_server.operations.enrolment import Person
-from fhir_server.store.users import User
+from fhir_server.store.accounts.users import User
 
 OPEN, INVITED = "/register", "/register/invitation"
 

@@ -19,7 +19,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.operations.health_cards import log
 from fhir_server.operations.health_cards.record import code_allowed, normal
-from fhir_server.store.revocations import Change
+from fhir_server.store.cards.revocations import Change
 from smart_health_cards import minimal
 
 _log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.health_cards.issue import issued
 from fhir_server.operations.registry import Call
-from fhir_server.store.links import StoredLink
+from fhir_server.store.cards.links import StoredLink
 from fhir_server.store.records import Stored
 from smart_health_cards import CardError, write_file
 from smart_health_cards.file import MEDIA_TYPE

@@ -16,7 +16,7 @@ from fhir_server.fhir import dates, json
 from fhir_server.fhir.outcome import refuse
 from fhir_server.interactions.reply import Reply
 from fhir_server.operations.registry import Call
-from fhir_server.store.revocations import Revoked
+from fhir_server.store.cards.revocations import Revoked
 from smart_health_cards import KeyFolder, Report, RevocationList, TrustList
 from smart_health_cards import verify as verify_cards
 

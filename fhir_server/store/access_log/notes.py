@@ -16,7 +16,7 @@ from fhir_server.fhir import dates, index, json, references
 from fhir_server.fhir.condition import SEPARATOR, All, Condition, Contains, Keys, Not, Prefix
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
-from fhir_server.store.built import labelled
+from fhir_server.store.rebuild.built import labelled
 
 Resource = dict[str, Any]
 

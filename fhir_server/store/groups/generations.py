@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pymongo import ReplaceOne
 
 from fhir_server.fhir.outcome import refuse
-from fhir_server.store import group
 from fhir_server.store.commit import Also
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document, Session
 from fhir_server.store.failures import contended
-from fhir_server.store.match import Match
-from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE
+from fhir_server.store.groups import group
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import IDS_AT_ONCE, KEYS_AT_ONCE
 from fhir_server.store.records import Member
 
 COLLECTION = "members"

@@ -15,8 +15,8 @@ import msgspec
 
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES
-from fhir_server.store.match import Match
-from fhir_server.store.plan import COUNTED, Candidate
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import COUNTED, Candidate
 
 SIZE_SECONDS, PER_SECOND = 1.0, 1_000
 """How long the size of a type is remembered, and by how many documents a second longer: a large one takes longer to

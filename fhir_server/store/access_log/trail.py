@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pymongo.errors import PyMongoError
 
 from fhir_server.store import failures
+from fhir_server.store.access_log.notes import Note
+from fhir_server.store.access_log.sheets import of
 from fhir_server.store.database import Database
-from fhir_server.store.notes import Note
 from fhir_server.store.schema import SHEETS
-from fhir_server.store.sheets import of
 
 GROUP = 500
 """Events written by one call."""

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from fhir_server.store import pulse, tether
-from fhir_server.store.daemon import EmbeddedError, Folder, Program, find, free_port
 from fhir_server.store.driver import Client, PyMongo
+from fhir_server.store.engine import pulse, tether
+from fhir_server.store.engine.daemon import EmbeddedError, Folder, Program, find, free_port
 
 __all__ = ["EmbeddedDatabase", "EmbeddedError"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 
 LINKS, USES = "links", "link_uses"
 _MOST_SHOWN = 1_000

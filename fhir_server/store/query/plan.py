@@ -15,7 +15,7 @@ from typing import Literal
 from fhir_server.fhir.condition import SEPARATOR, All, Condition, Ids, Keys, Prefix, Range, Updated
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.strings import folded_key
-from fhir_server.store.match import LAST, Match, Translation, starting, successor
+from fhir_server.store.query.match import LAST, Match, Translation, starting, successor
 from fhir_server.store.records import SortKey
 
 KEYS_AT_ONCE = 100

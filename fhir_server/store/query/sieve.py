@@ -14,8 +14,8 @@ from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.satisfies import satisfies
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
-from fhir_server.store.plan import Order
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,18 @@ from fhir_server.fhir.condition import EVERYTHING, All, Condition, Ids, Keys, No
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.satisfies import satisfies
+from fhir_server.store.access_log.kinds import KIND
+from fhir_server.store.access_log.notes import common, entries, has, is_common, raw, sought
+from fhir_server.store.access_log.seals import Seals
+from fhir_server.store.access_log.sheets import EVERY, SLOT, Event, events, sheet_of, window
 from fhir_server.store.database import Database
 from fhir_server.store.documents import hash_of
 from fhir_server.store.driver import Document
-from fhir_server.store.kinds import KIND
-from fhir_server.store.match import Match
-from fhir_server.store.notes import common, entries, has, is_common, raw, sought
-from fhir_server.store.plan import IDS_AT_ONCE, KEYS_AT_ONCE, Order, conjuncts, order
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import IDS_AT_ONCE, KEYS_AT_ONCE, Order, conjuncts, order
+from fhir_server.store.query.ways import too_costly
 from fhir_server.store.records import SortKey
 from fhir_server.store.schema import LOG, SHEETS
-from fhir_server.store.seals import Seals
-from fhir_server.store.sheets import EVERY, SLOT, Event, events, sheet_of, window
-from fhir_server.store.ways import too_costly
 
 NEWEST = order((SortKey("_lastUpdated", descending=True),))
 """The order of events where none is asked for."""

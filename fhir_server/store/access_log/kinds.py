@@ -18,9 +18,9 @@ from fhir_server.fhir.condition import SEPARATOR, All, Condition, Contains, Keys
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.satisfies import satisfies
-from fhir_server.store.built import META
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
+from fhir_server.store.rebuild.built import META
 from fhir_server.store.schema import LOG
 
 KIND = f"kind{SEPARATOR}"

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from fhir_server.fhir import references
 from fhir_server.fhir.entries import Entries
 from fhir_server.fhir.relations import TREATMENTS
-from fhir_server.store import group, relations
-from fhir_server.store.built import META
+from fhir_server.store import relations
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES
 from fhir_server.store.driver import Document
-from fhir_server.store.generations import ROWS_AT_ONCE, Generations
-from fhir_server.store.match import Match
+from fhir_server.store.groups import group
+from fhir_server.store.groups.generations import ROWS_AT_ONCE, Generations
+from fhir_server.store.query.match import Match
+from fhir_server.store.rebuild.built import META
 from fhir_server.store.ties import TIED, Ties
 
 AT_ONCE = 200

@@ -15,10 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.store import failures, sheets
+from fhir_server.store import failures
+from fhir_server.store.access_log import sheets
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
+from fhir_server.store.query.match import Match
 from fhir_server.store.schema import LOG
 
 SEALS = "seals"

@@ -16,15 +16,16 @@ from fhir_server.fhir import edition, json
 from fhir_server.fhir.index import Entries, entries
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.relations import BY, SEES
-from fhir_server.store import group, sheets
-from fhir_server.store.built import META, Built, record_id
+from fhir_server.store.access_log import sheets
 from fhir_server.store.database import LARGE, Database
 from fhir_server.store.documents import HASHES, indexed
 from fhir_server.store.driver import Document
-from fhir_server.store.generations import COLLECTION as MEMBERS
-from fhir_server.store.generations import ROWS_AT_ONCE, Generations
-from fhir_server.store.learning import OPENING, Learning
-from fhir_server.store.match import Match
+from fhir_server.store.groups import group
+from fhir_server.store.groups.generations import COLLECTION as MEMBERS
+from fhir_server.store.groups.generations import ROWS_AT_ONCE, Generations
+from fhir_server.store.query.match import Match
+from fhir_server.store.rebuild.built import META, Built, record_id
+from fhir_server.store.rebuild.learning import OPENING, Learning
 from fhir_server.store.schema import LOG
 
 AT_ONCE = 100

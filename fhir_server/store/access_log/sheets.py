@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from fhir_server.store.access_log.notes import Frame, Note, actor, keys
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
-from fhir_server.store.match import Match
-from fhir_server.store.notes import Frame, Note, actor, keys
+from fhir_server.store.query.match import Match
 from fhir_server.store.schema import SHEETS
 
 EVERY = "*"

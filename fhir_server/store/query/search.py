@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.condition import All, Condition
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.store import log, ways
+from fhir_server.store.access_log import log
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES, RAW, stored
 from fhir_server.store.driver import Document, Pipeline, Session
-from fhir_server.store.plan import COUNTED, NATURAL, Candidate, candidates, is_plain, order, remainder
+from fhir_server.store.query import ways
+from fhir_server.store.query.plan import COUNTED, NATURAL, Candidate, candidates, is_plain, order, remainder
+from fhir_server.store.query.statistics import Statistics
+from fhir_server.store.query.ways import ALLOWED, BUDGET, SECONDS, Rows, too_costly
 from fhir_server.store.records import Page, Selection
 from fhir_server.store.schema import LOG
-from fhir_server.store.statistics import Statistics
-from fhir_server.store.ways import ALLOWED, BUDGET, SECONDS, Rows, too_costly
 
 FOUND = 100_000
 """Documents an index may find for one query; each costs about 5 microseconds, 15 where they are sorted."""

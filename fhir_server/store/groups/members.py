@@ -18,12 +18,13 @@ from fhir_server.fhir.condition import EVERYTHING, All, Condition, Keys, Not
 from fhir_server.fhir.condition import Any as AnyOf
 from fhir_server.fhir.index import entries
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.store import group, reads, relations
+from fhir_server.store import reads, relations
 from fhir_server.store.commit import Also, Commit
 from fhir_server.store.database import Database
 from fhir_server.store.driver import Document
 from fhir_server.store.failures import contended
-from fhir_server.store.generations import ROWS_AT_ONCE, Generations
+from fhir_server.store.groups import group
+from fhir_server.store.groups.generations import ROWS_AT_ONCE, Generations
 from fhir_server.store.records import Committed, Create, Delete, Member, MemberPage, Once, Stored, Update, Write
 from fhir_server.store.versions import beyond
 

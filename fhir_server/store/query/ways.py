@@ -15,11 +15,11 @@ from fhir_server.fhir.outcome import FhirError, refuse
 from fhir_server.store.database import Database
 from fhir_server.store.documents import HASHES
 from fhir_server.store.driver import Document, Session
-from fhir_server.store.match import Match
-from fhir_server.store.plan import IDS_AT_ONCE, NATURAL, Candidate, Order, remainder
-from fhir_server.store.plan import rest as undecided
+from fhir_server.store.query.match import Match
+from fhir_server.store.query.plan import IDS_AT_ONCE, NATURAL, Candidate, Order, remainder
+from fhir_server.store.query.plan import rest as undecided
+from fhir_server.store.query.sieve import Sieve
 from fhir_server.store.records import Selection
-from fhir_server.store.sieve import Sieve
 
 BUDGET = 20_000
 """Documents a walk may look at."""

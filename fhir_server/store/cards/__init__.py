@@ -1,0 +1,1 @@
+"""What is kept of cards and links that were handed out."""

@@ -1,0 +1,1 @@
+"""The embedded database: a process of its own, started, guarded and stopped."""

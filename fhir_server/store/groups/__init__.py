@@ -1,0 +1,1 @@
+"""Groups with more members than a document holds."""
