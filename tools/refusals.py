@@ -28,7 +28,7 @@ _SILENT = tuple(
         ("fhir_server/access", "assertions authorization card_keys clients introspection judge jwt key_sets outbound "
          "passwords registration secret server token_keys users"),
         ("fhir_server", "administering cli commands context forks serve settings story"),
-        ("fhir_server/store", "daemon driver embedded schema sheets"),
+        ("fhir_server/store", "access_log/sheets driver engine schema"),
         ("fhir_server/http", "card_face portal sign_in"),
         ("fhir_server/operations", "registry"),
         ("fhir_server/domain", "calendar facts"),

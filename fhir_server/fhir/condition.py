@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/search.html
 
 A query string becomes a Condition (query.py), an access policy is a Condition (caller.py); the store translates it to
-MongoDB (store/plan.py) and index.py evaluates it in memory. A property test holds the two meanings together.
+MongoDB (store/query/plan.py) and index.py evaluates it in memory. A property test holds the two meanings together.
 """
 
 from dataclasses import dataclass
