@@ -16,6 +16,8 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
+from fhir_server.store import wait_for
+
 DriverName = Literal["pymongo", "motor"]
 Document = dict[str, Any]
 Pipeline = Sequence[Mapping[str, Any]]
@@ -87,6 +89,7 @@ class PyMongo:
     name: DriverName = "pymongo"
 
     def connect(self, uri: str) -> Client:
+        wait_for.install()
         return AsyncMongoClient(uri, **_settings())
 
     async def close(self, client: Client) -> None:
