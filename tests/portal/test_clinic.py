@@ -417,3 +417,12 @@ def _png(image: Any) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.array(image)).save(out, "PNG")
     return out.getvalue()
+
+
+async def test_the_separators_of_a_scanner_arrive(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        form = await dose_form(http, await register(http, "Separada"))
+        code = f"01{COMIRNATY}21ABC\x1d17{SOON:%y%m%d}10GS-1"
+        page = await send(http, form, **NOTHING, code=code, site="LD", route="IM", day=TODAY.isoformat())
+        assert "GS-1" in page.text
+        assert page.url.path.rpartition("/")[0].endswith("/doses")

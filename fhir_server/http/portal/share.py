@@ -17,6 +17,7 @@ from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
 from fhir_server.http.portal.questions import UNKNOWN
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.typed import line
 from fhir_server.languages import N_
 
 _DAYS: Mapping[str, tuple[int, str]] = {
@@ -43,9 +44,9 @@ def share_routes(portal: Portal) -> list[BaseRoute]:
         form = await portal.posted(request)
         who = await people(visitor, request, form.get(CHOSEN))
         typed = {
-            "label": form.get("label", "").strip(),
+            "label": line(form.get("label", "")),
             "days": form.get("days", ""),
-            "passcode": form.get("passcode", ""),
+            "passcode": form.get("passcode", "").strip(),
         }
         wrong = {name: _PROBLEMS[name] for name, longest in _LONGEST.items() if len(typed[name]) > longest}
         if typed["days"] not in _DAYS:
@@ -105,6 +106,7 @@ async def _page(
     ]
     return portal.form(
         *(request, "share", status),
+        told_once=bool(made),
         who=who,
         name=name_of(who.patient),
         made=made,

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from fhir_server.http.forms import posted_by_page
 from fhir_server.http.portal import questions
 from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.clinic import dose_form, doubts, lots, pages, screening
@@ -45,7 +44,7 @@ def giving_routes(portal: Portal) -> list[BaseRoute]:
 
     async def give(request: Request, visitor: Visitor) -> Response:
         given: dict[str, list[str]] = {}
-        for name, value in await posted_by_page(portal.context(), request):
+        for name, value in await portal.pairs(request):
             given.setdefault(name, []).append(value)
         typed = {name: values[-1] for name, values in given.items()}
         who = await pages.person(visitor, request)
@@ -57,10 +56,11 @@ def giving_routes(portal: Portal) -> list[BaseRoute]:
         if stored is not None:
             return _done(who, stored)
         here, _ = await pages.place(portal, visitor, request)
-        set_today = await lots.of_day(visitor, here, portal.context().today)
+        today = portal.context().today
+        set_today = await lots.of_day(visitor, here, today)
         asked = await screening.questionnaire(visitor)
-        fields = [screening.checked(field) for field in questions.fields(asked, visitor.language, given)]
-        form = dose_form.read(typed, set_today, portal.context().today)
+        fields = [screening.checked(field, today) for field in questions.fields(asked, visitor.language, given)]
+        form = dose_form.read(typed, set_today, today)
         if typed.get("decision") == "change":
             return _page(request, who, fields, form, set_today, number)
         if form.problems or any(field.problem for field in fields):
