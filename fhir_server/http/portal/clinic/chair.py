@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/immunizationrecommendation.html
 """
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -102,7 +103,7 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
             return portal.form(request, "clinic-invitation", **shown, code="", address="", until=None)
         given = first(parts(answer), "invitation")
         code, address, ends = (first(given, name) for name in ("code", "page", "expires"))
-        until = day_of(str(ends)[:10])
+        until = datetime.fromisoformat(str(ends)).astimezone(pages.now(portal).tzinfo).date()
         return portal.form(
             request, "clinic-invitation", **shown, told_once=True, code=code, address=address, until=until
         )

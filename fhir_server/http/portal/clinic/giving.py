@@ -6,7 +6,6 @@ Screening and dose are stored together. Both carry an identifier made with the f
 where nothing has it yet: a double click, a form sent again over a broken line, a step back, all lead to the one dose.
 """
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,9 +21,8 @@ from fhir_server.http.portal.clinic.dose_form import DoseForm, Giver
 from fhir_server.http.portal.session import Portal, Visitor
 
 _URI = "urn:ietf:rfc:3986"
-_FORM, _READ = "form", "read"
-"""Fields: what the dose is known again by, and the seal of the doubts that were read."""
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_READ = "read"
+"""Field: the seal of the doubts that were read."""
 
 Resource = dict[str, Any]
 Given = Mapping[str, Sequence[str]]
@@ -48,9 +46,7 @@ def giving_routes(portal: Portal) -> list[BaseRoute]:
             given.setdefault(name, []).append(value)
         typed = {name: values[-1] for name, values in given.items()}
         who = await pages.person(visitor, request)
-        number = typed.get(_FORM, "")
-        if _UUID.fullmatch(number) is None:
-            raise RefusedError(400, {})
+        number = pages.number_of(typed)
         identifier = {"system": _URI, "value": f"urn:uuid:{number}"}
         stored = await _stored(visitor, who, identifier)
         if stored is not None:
