@@ -3,6 +3,7 @@
 https://hl7.org/fhir/uv/smart-health-cards-and-links/links-specification.html
 """
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from fhir_server.http.portal.questions import UNKNOWN
 from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.http.portal.typed import line
 from fhir_server.languages import N_
+from smart_health_cards.links import png
 
 _DAYS: Mapping[str, tuple[int, str]] = {
     "1": (1, N_("For a day")),
@@ -110,6 +112,7 @@ async def _page(
         who=who,
         name=name_of(who.patient),
         made=made,
+        picture=b64encode(png(made, scale=3)).decode() if made else "",
         links=links,
         days=_DAYS,
         typed={"label": "", "passcode": "", **typed},
