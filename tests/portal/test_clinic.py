@@ -460,3 +460,13 @@ async def test_forms_that_are_known_again_by_nothing_of_ours(town: Town) -> None
             for each in (ask, new):
                 page = await http.post(each.action, data={**dict(each.fields), **typed, "form": number})
                 assert page.status_code == 400, (each.action, number)
+
+
+async def test_a_day_before_all_schedules_is_told_in_plain_words(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        form = await dose_form(http, await register(http, "Antigua"))
+        typed = {"code": "0069-2528-01", "number": "OLD-1", "expires": SOON.isoformat(), "site": "LD", "route": "IM"}
+        page = await send(http, form, **NOTHING, **typed, day="2020-02-29")
+        assert page.status_code == 409
+        assert "No schedule known here was in force on February 29, 2020" in page.text
+        assert "There are:" not in page.text
