@@ -15,7 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_time
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -67,6 +67,11 @@ def day(value: date, language: str) -> str:
     return format_date(value, "long", locale=language if language in languages() else SOURCE)
 
 
+def hour(value: datetime, language: str) -> str:
+    """A time of day as people write it: 2:30 PM; 14:30."""
+    return format_time(value.time(), "short", locale=language if language in languages() else SOURCE)
+
+
 def moment(instant: str, language: str, zone: str) -> str:
     """A FHIR instant as people write it, by the clock of that time zone (IANA name); empty for none."""
     if not instant:
@@ -84,9 +89,9 @@ def preferred(accept_language: str) -> str:
     """The language of ours that an Accept-Language header ranks highest; the source's where it names none."""
     best, quality = SOURCE, 0.0
     for item in accept_language.split(","):
-        tag, _, weight = item.strip().partition(";q=")
+        tag, _, weight = item.partition(";")
         try:
-            q = float(weight) if weight else 1.0
+            q = float(weight.strip().removeprefix("q=")) if weight else 1.0
         except ValueError:
             continue
         language = tag.strip().lower().split("-")[0]

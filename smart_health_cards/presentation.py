@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from smart_health_cards import file, picture, qr
 from smart_health_cards.error import CardError
 
-__all__ = ["cards"]
+__all__ = ["MAX_CARDS", "cards"]
+
+MAX_CARDS = 100
+"""That are looked at at once: each is unpacked, and its signature checked."""
 
 
 def cards(data: bytes | str, *, chunks: bool = False) -> list[str | CardError]:
@@ -32,9 +35,9 @@ def cards(data: bytes | str, *, chunks: bool = False) -> list[str | CardError]:
     if text.startswith("shlink:/") or "#shlink:/" in text:
         raise CardError("link-not-card", "This is a SMART Health Link. It leads to cards, but is none itself.")
     if text.startswith("https://"):
-        return [*file.read_deep_link(text)]
+        return _within(file.read_deep_link(text))
     if text.startswith("{"):
-        return [*file.read(text.encode("utf-8", "surrogatepass"))]
+        return _within(file.read(text.encode("utf-8", "surrogatepass")))
     return [text]
 
 
@@ -50,6 +53,8 @@ def _text(data: bytes) -> str:
 
 def _scanned(texts: Sequence[str], *, chunks: bool) -> list[str | CardError]:
     ours = [text for text in texts if text.startswith(qr.PREFIX)]
+    if len(ours) > MAX_CARDS:
+        raise _too_many()
     if not ours:
         if any("shlink:/" in text for text in texts):
             raise CardError("link-not-card", "This is a SMART Health Link. It leads to cards, but is none itself.")
@@ -57,6 +62,16 @@ def _scanned(texts: Sequence[str], *, chunks: bool) -> list[str | CardError]:
     if chunks and all("/" in text.removeprefix(qr.PREFIX) for text in ours):
         return [qr.join(ours)]
     return [_parsed(text) for text in ours]
+
+
+def _within(found: Sequence[str]) -> list[str | CardError]:
+    if len(found) > MAX_CARDS:
+        raise _too_many()
+    return [*found]
+
+
+def _too_many() -> CardError:
+    return CardError("presentation-too-large", f"These are more than {MAX_CARDS} cards.")
 
 
 def _parsed(text: str) -> str | CardError:

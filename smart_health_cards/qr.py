@@ -35,6 +35,8 @@ _TO_DIGITS = {_LOWEST + n: f"{n:02d}" for n in range(_CHARACTERS)}
 _DIGITS = re.compile(r"(?:[0-9]{2})+")
 _CHUNK = re.compile(r"([1-9][0-9]?)/([1-9][0-9]?)/((?:[0-9]{2})+)")
 _MAX_VERSION = 22
+_MOST_DIGITS = 7_089
+"""Of the largest QR code there is, version 40-L."""
 _MASK = 0
 """Any of the eight masks is read by every reader, for the code itself says which one it has. The encoder's search
 for the least penalised one takes four fifths of the drawing time and buys nothing here: it exists to break up even
@@ -126,8 +128,11 @@ def svg(jws: str, *, title: str = "SMART Health Card", draw: Draw = matrix) -> b
 
 
 def _characters(digits: str) -> str:
-    if not _DIGITS.fullmatch(digits):
-        raise CardError("numeric-digits", "After shc:/ there must be digits only, an even number of them.")
+    if len(digits) > _MOST_DIGITS or not _DIGITS.fullmatch(digits):
+        raise CardError(
+            "numeric-digits",
+            "After shc:/ there must be digits only, an even number of them, and as many as a QR code holds.",
+        )
     values = [int(digits[n : n + 2]) for n in range(0, len(digits), 2)]
     if max(values) >= _CHARACTERS:
         raise CardError("numeric-range", "A pair of digits stands for no character that a card has.")

@@ -4,7 +4,7 @@ Every sentence is said in every language, dates are written as CLDR has it, and 
 """
 
 import copy
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -38,6 +38,8 @@ def test_sentences_with_days() -> None:
     assert languages.say("Check a card", "fr") == "Check a card"
     assert languages.say("From {day} on", "es", {"day": date(2021, 1, 4)}) == "From 4 de enero de 2021 on"
     assert languages.day(date(2021, 1, 4), "en") == "January 4, 2021"
+    assert languages.hour(datetime(2021, 1, 4, 14, 30), "en").replace("\u202f", " ") == "2:30 PM"
+    assert languages.hour(datetime(2021, 1, 4, 14, 30), "es") == "14:30"
     assert [languages.own_name(language) for language in languages.languages()] == ["English", "español"]
 
 
@@ -52,6 +54,7 @@ def test_sentences_with_days() -> None:
         ("de", "en"),
         ("es;q=high", "en"),
         ("es;q=0", "en"),
+        ("en; q=0.2 , es ; q=0.9", "es"),
     ],
 )
 def test_what_a_browser_prefers(header: str, language: str) -> None:

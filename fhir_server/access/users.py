@@ -6,7 +6,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#scopes-for-
 import re
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import MAXYEAR, UTC, date, datetime
 
 from fhir_server.caller import Caller
 from fhir_server.store.accounts.users import User
@@ -84,5 +84,7 @@ def caller(user: User, client: str, scopes: tuple[str, ...], now: int, patient: 
 def adult_on(born: date) -> int:
     """The moment (microseconds since 1970) at which somebody born that day is 18."""
     leap = (born.month, born.day) == (2, 29)
-    day = datetime(born.year + _ADULT, 3 if leap else born.month, 1 if leap else born.day, tzinfo=UTC)
+    # Births are written down that are so far off that no calendar holds the 18th birthday.
+    year = min(born.year + _ADULT, MAXYEAR)
+    day = datetime(year, 3 if leap else born.month, 1 if leap else born.day, tzinfo=UTC)
     return int(day.timestamp()) * 1_000_000

@@ -105,6 +105,7 @@ async def _recover(context: Context, site: Site, request: Request, session: Sess
         request,
         lambda proof: site.page(
             *(request, "recovery", 422 if shown["problem"] else 200),
+            told_once=bool(shown["given"]),
             **shown,
             form_token=proof,
             origin=context.settings.origin,

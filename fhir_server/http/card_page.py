@@ -16,8 +16,8 @@ from fhir_server.languages import N_
 
 _STYLE = """
 :root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #16202c; background: #f3f5f7 }
-body { margin: 0; padding: 1rem }
-main { max-width: 44rem; margin: auto; padding: 1.5rem; background: #fff; border: 1px solid #cdd5de;
+body { margin: 0; padding: min(1rem, 3vw); overflow-wrap: break-word }
+main { max-width: 44rem; margin: auto; padding: min(1.5rem, 4vw); background: #fff; border: 1px solid #cdd5de;
   border-radius: 8px }
 h1 { margin: 0; font-size: 1.1rem; color: #36506c }
 h2 { margin: .5rem 0 0; font-size: 1.6rem }
@@ -31,7 +31,8 @@ th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; overflow-w
 th { white-space: nowrap }
 td { min-width: 5.5em }
 nav { display: flex; flex-wrap: wrap; gap: .5rem; margin-top: 1rem }
-nav a { padding: .6rem 1rem; border-radius: 6px; background: #1c4f82; color: #fff; text-decoration: none }
+nav a { box-sizing: border-box; max-width: 100%; padding: .6rem 1rem; border-radius: 6px;
+  background: #1c4f82; color: #fff; text-decoration: none }
 nav a.plain { background: none; color: #1c4f82; text-decoration: underline }
 a:focus-visible { outline: 3px solid #e08a00; outline-offset: 2px }
 .small { font-size: .85rem; color: #44515f }
@@ -40,7 +41,7 @@ a:focus-visible { outline: 3px solid #e08a00; outline-offset: 2px }
   thead { position: absolute; left: -99rem }
   tr { display: block; padding: .5rem 0; border-bottom: 1px solid #cdd5de }
   td { display: flex; gap: 1rem; padding: .1rem 0; border: 0; overflow-wrap: anywhere }
-  td::before { content: attr(data-name); flex: 0 0 7.5rem; color: #44515f }
+  td::before { content: attr(data-name); flex: 0 0 min(7.5rem, 35%); color: #44515f }
   td:empty { display: none }
 }
 @media print {

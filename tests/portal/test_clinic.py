@@ -17,6 +17,7 @@ import zxingcpp
 from tests.oauth.browser import Form, forms
 from tests.portal.conftest import Town
 from tests.portal.test_me import send
+from tests.portal.test_register import as_staff
 from tests.portal.test_verify import told
 
 TODAY = datetime.now(ZoneInfo("America/New_York")).date()
@@ -417,3 +418,55 @@ def _png(image: Any) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.array(image)).save(out, "PNG")
     return out.getvalue()
+
+
+async def test_the_separators_of_a_scanner_arrive(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        form = await dose_form(http, await register(http, "Separada"))
+        code = f"01{COMIRNATY}21ABC\x1d17{SOON:%y%m%d}10GS-1"
+        page = await send(http, form, **NOTHING, code=code, site="LD", route="IM", day=TODAY.isoformat())
+        assert "GS-1" in page.text
+        assert page.url.path.rpartition("/")[0].endswith("/doses")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"birthDate": "9999-12-31"}, "born December 31, 9999"),
+        ({"name": [{"family": "Sinfecha"}]}, "born —"),
+        ({"birthDate": "1950-02"}, "born 1950-02"),
+    ],
+)
+async def test_records_of_others_that_lack_or_exaggerate(town: Town, said: dict[str, Any], shown: str) -> None:
+    patient = {"resourceType": "Patient", "managingOrganization": {"reference": "Organization/demo-mercy"}, **said}
+    made = await as_staff(town, "Patient", patient)
+    assert made.status_code == 201, made.text
+    async with town.visitor("ortiz") as http:
+        page = await http.get(f"/clinic/people/{made.json()['id']}")
+    assert page.status_code == 200
+    assert shown in told(page).text
+    assert ("name" in said) != ("<h1>No name stated</h1>" in page.text)
+
+
+async def test_forms_that_are_known_again_by_nothing_of_ours(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        form = await dose_form(http, await register(http, "Conocida"))
+        dose = await send(http, form, **NOTHING, code=code_of("KN-1"), site="LD", route="IM", day=TODAY.isoformat())
+        asking = forms(await http.get(f"{dose.url}/ask"))
+        [ask] = [each for each in asking.values() if each.action.endswith("/ask")]
+        new = form_of(await http.get("/clinic/people"), "register")
+        typed = {"text": "x", "given": "Otra", "family": "Persona", "birth": "1911-01-01"}
+        for number in ("", "😀", "a\r\nx: y", "1"):
+            for each in (ask, new):
+                page = await http.post(each.action, data={**dict(each.fields), **typed, "form": number})
+                assert page.status_code == 400, (each.action, number)
+
+
+async def test_a_day_before_all_schedules_is_told_in_plain_words(town: Town) -> None:
+    async with town.visitor("ortiz") as http:
+        form = await dose_form(http, await register(http, "Antigua"))
+        typed = {"code": "0069-2528-01", "number": "OLD-1", "expires": SOON.isoformat(), "site": "LD", "route": "IM"}
+        page = await send(http, form, **NOTHING, **typed, day="2020-02-29")
+        assert page.status_code == 409
+        assert "No schedule known here was in force on February 29, 2020" in page.text
+        assert "There are:" not in page.text

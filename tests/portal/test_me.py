@@ -49,6 +49,24 @@ async def test_a_complete_series_and_its_card(town: Town) -> None:
         assert "<svg" in card.text
 
 
+async def test_ids_that_are_none(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        for id in (
+            "%00",
+            "demo-ruth/$everything",
+            "../Patient/demo-ruth",
+            "demo-ruth?_summary=true",
+            "x" * 65,
+            "%F0%9F%98%80",
+        ):
+            for path in ("/me", "/me/log", "/me/copy", "/me/dispute"):
+                assert (await http.get(f"{path}?person={id}")).status_code == 404, (path, id)
+        assert (await http.get("/me/dispute?dose=a,b|c")).status_code == 404
+        page = await http.get("/me")
+        form = form_to(page, "/me/card")
+        assert (await send(http, form, person="a\x01b/$everything")).status_code == 404
+
+
 async def test_in_spanish(town: Town) -> None:
     async with town.visitor("ruth", "es") as http:
         text = told(await http.get("/me")).text

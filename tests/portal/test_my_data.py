@@ -6,6 +6,7 @@ My contact, my password, who looked at my record, its copy, links to it, a dose 
 import asyncio
 import re
 import time
+from base64 import b64decode
 from datetime import date
 from functools import partial
 
@@ -14,6 +15,7 @@ import pytest
 from fhir_server import administering
 from fhir_server.access import users
 from fhir_server.settings import Settings
+from smart_health_cards import read_picture
 from tests.oauth.browser import forms
 from tests.portal.conftest import Town
 from tests.portal.test_me import form_to, send
@@ -148,3 +150,14 @@ async def test_a_childs_pages_until_18(town: Town) -> None:
         assert (page.status_code, (await read()).status_code) == (404, 404)
         assert "they are 18, and decide for themselves" in page.text
         assert "Cleo" not in (await http.get("/me")).text
+
+
+async def test_a_link_is_also_shown_to_scan(town: Town) -> None:
+    async with town.visitor("ruth") as http:
+        page = await send(http, forms(await http.get("/me/share"))["share"], label="School", days="1")
+        [drawn] = re.findall(r'src="data:image/png;base64,([^"]+)"', page.text)
+        [link] = re.findall(r'id="link">([^<]+)<', page.text)
+        assert link.startswith("shlink:/")
+        assert read_picture(b64decode(drawn)) == [link]
+        assert "img-src 'self' data:" in page.headers["content-security-policy"]
+        assert "data:image" not in (await http.get("/me/share")).text

@@ -57,6 +57,17 @@ async def test_registering_and_on_to_the_questions(town: Town) -> None:
         assert form.action
 
 
+async def test_what_is_told_once_is_not_led_away_from(town: Town) -> None:
+    """Another language would be another page, without the name, the code or the link."""
+    async with town.visitor() as http:
+        assert "hreflang" in (await http.get("/register")).text
+        assert "hreflang" not in (await register(http, **ANA)).text
+        await http.get("/portal/login?next=/me")
+        share = await http.get("/me/share")
+        assert "hreflang" in share.text
+        assert "hreflang" not in (await send(http, forms(share)["share"], days="7")).text
+
+
 async def test_what_is_wrong_is_told_at_the_field_and_nothing_is_lost(town: Town) -> None:
     wrong = {
         **ANA,

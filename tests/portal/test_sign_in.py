@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from fhir_server.http.portal.session import local
+from fhir_server.story import sample
 from tests.oauth.browser import forms
 from tests.portal.conftest import Town
 
@@ -33,6 +34,14 @@ async def test_the_page_that_was_asked_for_comes_next(town: Town) -> None:
     async with town.visitor() as http:
         page = await town.sign_in(http, "amy", "/verify")
         assert str(page.url) == town.origin + "/verify"
+
+
+async def test_who_the_page_was_about_is_kept(town: Town) -> None:
+    async with town.visitor() as http:
+        page = await http.get("/me/log?person=demo-ruth&own=1")
+        typed = {"username": "ruth", "password": sample.PASSWORD}
+        page = await http.post(forms(page)["login"].action, data={**dict(forms(page)["login"].fields), **typed})
+        assert str(page.url) == town.origin + "/me/log?person=demo-ruth&own=1"
 
 
 async def test_an_answer_that_was_not_asked_for_signs_nobody_in(town: Town) -> None:

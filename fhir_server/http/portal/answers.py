@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute, Route
 
 from fhir_server.fhir import dates
 from fhir_server.fhir.outcome import refuse
-from fhir_server.http.forms import posted_by_page
 from fhir_server.http.portal import questions
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
@@ -32,13 +31,14 @@ def answer_routes(portal: Portal) -> list[BaseRoute]:
         return _page(request, who, questions.fields(questionnaire, visitor.language, given))
 
     async def store(request: Request, visitor: Visitor) -> Response:
-        pairs = await posted_by_page(portal.context(), request)
+        pairs = await portal.pairs(request)
         who = await people(visitor, request, dict(pairs).get(CHOSEN))
         questionnaire = await _questionnaire(visitor)
         given: dict[str, list[str]] = {}
         for name, value in pairs:
             given.setdefault(name, []).append(value)
-        filled = [questions.checked(field) for field in questions.fields(questionnaire, visitor.language, given)]
+        today = portal.context().today
+        filled = [questions.checked(field, today) for field in questions.fields(questionnaire, visitor.language, given)]
         if any(field.problem for field in filled):
             return _page(request, who, filled, 422)
         await visitor.visit.post("QuestionnaireResponse", _response(questionnaire, who, filled))

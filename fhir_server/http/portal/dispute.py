@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from fhir_server.fhir.references import ID
 from fhir_server.http.portal.me import ROLE, dose_of
 from fhir_server.http.portal.person import CHOSEN, name_of, people
 from fhir_server.http.portal.questions import NOT_GIVEN
@@ -23,7 +24,9 @@ def dispute_routes(portal: Portal) -> list[BaseRoute]:
     async def dispute(request: Request, visitor: Visitor) -> Response:
         form = await portal.posted(request) if request.method == "POST" else dict(request.query_params)
         who = await people(visitor, request, form.get(CHOSEN))
-        found = await visitor.visit.entries("Immunization", {"patient": who.id, "_id": form.get("dose", "")})
+        dose = form.get("dose", "")
+        known = ID.fullmatch(dose) is not None
+        found = await visitor.visit.entries("Immunization", {"patient": who.id, "_id": dose}) if known else []
         if not found:
             return portal.site.page(request, "no-page", 404)
         shown = {

@@ -18,7 +18,6 @@ from fhir_server.caller import Caller
 from fhir_server.context import Context
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import FhirError, refuse
-from fhir_server.http.forms import posted_by_page
 from fhir_server.http.portal import questions
 from fhir_server.http.portal.me import STATUSES, day_of
 from fhir_server.http.portal.parameters import first, parts
@@ -41,11 +40,11 @@ def eligible_routes(portal: Portal) -> list[BaseRoute]:
         if request.method == "GET":
             return _page(request, questions.fields(await _questionnaire(context), language, {}), {})
         given: dict[str, list[str]] = {}
-        for name, value in await posted_by_page(context, request):
+        for name, value in await portal.pairs(request):
             given.setdefault(name, []).append(value)
         await rates.require_few_checks(context.authority, request.client.host if request.client is not None else "")
         questionnaire = await _questionnaire(context)
-        filled = [questions.checked(field) for field in questions.fields(questionnaire, language, given)]
+        filled = [questions.checked(field, context.today) for field in questions.fields(questionnaire, language, given)]
         if any(field.problem for field in filled):
             return _page(request, filled, {}, 422)
         response = {

@@ -18,6 +18,7 @@ from fhir_server.http.portal import choices
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.site import LANGUAGE
 from fhir_server.languages import N_
 from terminology import codes
 
@@ -78,7 +79,7 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
         )
 
     async def card(request: Request, visitor: Visitor) -> Response:
-        if request.method == "GET":  # as when another language is chosen
+        if request.method == "GET":
             return RedirectResponse("/me", 303)
         who = await _posted_person(portal, request, visitor)
         asked = [{"name": "credentialType", "valueUri": "Immunization"}]
@@ -93,7 +94,12 @@ def me_routes(portal: Portal) -> list[BaseRoute]:
         ]
         if len(addresses) == 1:
             return RedirectResponse(addresses[0], 303)
-        return portal.site.page(request, "my-cards", addresses=addresses)
+        return portal.site.page(
+            request,
+            "my-cards",
+            elsewhere=lambda language: f"/me?{CHOSEN}={who.id}&{LANGUAGE}={language}",
+            addresses=addresses,
+        )
 
     async def choice(request: Request, visitor: Visitor) -> Response:
         form = await portal.posted(request)

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import Request
 
 from fhir_server import languages
+from fhir_server.fhir.references import ID
 from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.session import Visitor
 from fhir_server.languages import N_
@@ -52,6 +53,9 @@ async def people(visitor: Visitor, request: Request, chosen: str | None = None) 
     if wanted in proxies and wanted not in by_id:
         sentence = {"details": {"text": languages.say(_GROWN_UP, visitor.language)}}
         raise RefusedError(404, {"issue": [sentence]})
+    if ID.fullmatch(wanted) is None:
+        # It becomes a part of an address, and is not to lead to another one.
+        raise RefusedError(404, {})
     patient = by_id.get(wanted) or await visitor.visit.get(f"Patient/{wanted}")
     own_first = sorted(by_id.items(), key=lambda each: each[0] in proxies)
     names = {id: name_of(each) for id, each in own_first}

@@ -19,8 +19,9 @@ from fhir_server.access import accounts, users
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.portal.me import ROLE
 from fhir_server.http.portal.person import CHOSEN, day_of, name_of, those_of
-from fhir_server.http.portal.questions import LONGEST, NO_DATE, NOT_GIVEN, TOO_LONG, is_date
+from fhir_server.http.portal.questions import IN_FUTURE, LONGEST, NO_DATE, NOT_GIVEN, TOO_LONG, is_date
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.typed import line
 from fhir_server.languages import N_
 from fhir_server.operations import enrolment
 from fhir_server.operations.enrolment import Person
@@ -50,7 +51,7 @@ def proxy_routes(portal: Portal) -> list[BaseRoute]:
             return RedirectResponse(ADDRESS, 303)
         if form["decision"] == "end":
             return await end(user, form.get(CHOSEN, ""))
-        typed = {name: form.get(name, "").strip() for name in _FIELDS[form["decision"]]}
+        typed = {name: line(form.get(name, "")) for name in _FIELDS[form["decision"]]}
         problems = _problems(typed, portal.context().today)
         if not problems and len(user.proxy_for) >= _MOST:
             problems = dict.fromkeys(tuple(typed)[:1], _TOO_MANY)
@@ -112,8 +113,10 @@ def proxy_routes(portal: Portal) -> list[BaseRoute]:
 def _problems(typed: Mapping[str, str], today: date) -> dict[str, str]:
     found = {name: NOT_GIVEN for name, value in typed.items() if not value}
     for name in _DAYS & set(typed):
-        if typed[name] and not (is_date(typed[name]) and date.fromisoformat(typed[name]) <= today):
+        if typed[name] and not is_date(typed[name]):
             found[name] = NO_DATE
+        elif typed[name] and date.fromisoformat(typed[name]) > today:
+            found[name] = IN_FUTURE
     found |= {name: TOO_LONG for name, value in typed.items() if len(value) > LONGEST}
     return {name: found[name] for name in typed if name in found}
 

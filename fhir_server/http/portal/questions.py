@@ -6,6 +6,7 @@ Pure. Choices that may be several are check boxes, others radio buttons with "no
 typed is lost where something is wrong.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,16 +14,20 @@ from typing import Any
 
 from fhir_server.languages import N_
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 _VALUES = {"date": "valueDate", "string": "valueString", "text": "valueString", "boolean": "valueBoolean"}
 LONGEST = 200
 """Letters of what is typed in one line."""
 
+BORN = "birth-date"
+"""The question whose answer is in the past."""
 YES, NO = "true", "false"
 
 NOT_GIVEN = N_("This is needed.")
 TOO_LONG = N_("This is longer than 200 letters.")
 UNKNOWN = N_("This answer is none of those there are.")
+IN_FUTURE = N_("This day is yet to come.")
 NO_DATE = N_("This is no day of the calendar. Write it as year-month-day, such as 1980-02-03.")
 
 
@@ -39,7 +44,7 @@ class Field:
     """Of a choice: code and words."""
     given: tuple[str, ...] = ()
     problem: str = ""
-    """`missing`, `no-date`, `too-long`, `unknown`; empty where nothing is wrong."""
+    """`missing`, `no-date`, `in-future`, `too-long`, `unknown`; empty where nothing is wrong."""
 
 
 def fields(questionnaire: Mapping[str, Any], language: str, given: Mapping[str, Sequence[str]]) -> list[Field]:
@@ -82,8 +87,8 @@ def answered(response: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def checked(field: Field) -> Field:
-    """The field with what is wrong about its answer."""
+def checked(field: Field, today: date) -> Field:
+    """The field with what is wrong about its answer; nobody is born after `today`."""
     return Field(
         field.name,
         field.kind,
@@ -92,7 +97,7 @@ def checked(field: Field) -> Field:
         field.repeats,
         field.options,
         field.given,
-        _problem(field),
+        _problem(field, today),
     )
 
 
@@ -118,12 +123,14 @@ def _options(item: Mapping[str, Any], language: str) -> Iterator[tuple[str, str]
         yield coding["code"], translated(coding, "display", language)
 
 
-def _problem(field: Field) -> str:
+def _problem(field: Field, today: date) -> str:
     values = [value for value in field.given if value]
     if not values:
         return "missing" if field.required else ""
     if field.kind == "date":
-        return "" if is_date(values[0]) else "no-date"
+        if not is_date(values[0]):
+            return "no-date"
+        return "in-future" if field.name == BORN and date.fromisoformat(values[0]) > today else ""
     if field.kind == "choice" and not set(values) <= {code for code, _ in field.options}:
         return "unknown"
     if field.kind == "boolean" and not set(values) <= {YES, NO}:
@@ -134,7 +141,8 @@ def _problem(field: Field) -> str:
 def is_date(text: str) -> bool:
     """Whether this is a day of the calendar as forms send it: YYYY-MM-DD."""
     try:
-        return len(text) == len("YYYY-MM-DD") and bool(date.fromisoformat(text))
+        # Weeks and days of the year are read, too, and are no dates in FHIR.
+        return _DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
     except ValueError:
         return False
 

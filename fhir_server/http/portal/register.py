@@ -18,8 +18,9 @@ from fhir_server.access import accounts, passwords, sessions
 from fhir_server.domain.demographics import email, phone
 from fhir_server.http import cookies
 from fhir_server.http.forms import with_form
-from fhir_server.http.portal.questions import LONGEST, NO_DATE, NOT_GIVEN, TOO_LONG, is_date
+from fhir_server.http.portal.questions import IN_FUTURE, LONGEST, NO_DATE, NOT_GIVEN, TOO_LONG, is_date
 from fhir_server.http.portal.session import TOKEN, Portal
+from fhir_server.http.portal.typed import line
 from fhir_server.languages import N_
 from fhir_server.operations import enrolment
 from fhir_server.operations.enrolment import Person
@@ -50,7 +51,7 @@ def register_routes(portal: Portal) -> list[BaseRoute]:
         if request.method == "GET":
             return _page(portal, request, {}, {})
         form = await portal.posted(request)
-        typed = {name: form.get(name, "").strip() for name in _FIELDS[request.url.path]}
+        typed = {name: line(form.get(name, "")) for name in _FIELDS[request.url.path]}
         password = form.get("password", "")
         problems = _problems(portal, typed, password)
         if problems:
@@ -90,8 +91,10 @@ async def _opened(portal: Portal, request: Request, typed: Mapping[str, str], pa
 def _problems(portal: Portal, typed: Mapping[str, str], password: str) -> dict[str, str]:
     found = {name: NOT_GIVEN for name, value in typed.items() if name in _NEEDED and not value}
     born = typed["birth-date"]
-    if born and not (is_date(born) and date(_OLDEST, 1, 1) <= date.fromisoformat(born) <= portal.context().today):
+    if born and not (is_date(born) and date(_OLDEST, 1, 1) <= date.fromisoformat(born)):
         found["birth-date"] = NO_DATE
+    elif born and date.fromisoformat(born) > portal.context().today:
+        found["birth-date"] = IN_FUTURE
     if typed.get("email") and email(typed["email"]) is None:
         found["email"] = _PROBLEMS["email"]
     if typed.get("phone") and phone(typed["phone"]) is None:
@@ -131,7 +134,7 @@ async def _done(portal: Portal, request: Request, user: User) -> Response:
     response = with_form(
         portal.context(),
         request,
-        lambda _: portal.site.page(request, "registered", login=user.login, next="/me/answers"),
+        lambda _: portal.site.page(request, "registered", told_once=True, login=user.login, next="/me/answers"),
         fresh=True,
     )
     cookies.take(response, TOKEN, origin)

@@ -24,14 +24,17 @@ from fhir_server.http import cookies
 from fhir_server.http.forms import ForeignFormError, posted_by_page, with_form
 from fhir_server.http.portal.api import Api, RefusedError, Visit
 from fhir_server.http.portal.site import Site
+from fhir_server.http.portal.typed import seen
 from smart_health_cards import base64url
 
 TOKEN, LAUNCH = "portal", "portal-launch"
 """Cookies: the access token, and what a sign-in under way is known again by."""
 _LAUNCH_SECONDS = 600
-_REFUSED = {413: "too-large", 429: "too-many"}
+_REFUSED = {400: "form-refused", 413: "too-large", 429: "too-many"}
 """Pages for refusals by their status; `unavailable` for all others."""
 _UNKNOWN = "unknown-resource"
+_AS_IT_IS = frozenset({"password", "current", "code"})
+"""Fields in which every character counts: codes of packages have control characters between their parts."""
 _NO_STORE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
@@ -129,7 +132,12 @@ class Portal:
 
     async def posted(self, request: Request) -> dict[str, str]:
         """The fields of a form on one of these pages. ForeignFormError for any other; FhirError 400, 413."""
-        return dict(await posted_by_page(self.context(), request))
+        return dict(await self.pairs(request))
+
+    async def pairs(self, request: Request) -> list[tuple[str, str]]:
+        """As `posted`, for forms that name a field more than once."""
+        found = await posted_by_page(self.context(), request)
+        return [(name, value if name in _AS_IT_IS else seen(value)) for name, value in found]
 
     def form(self, request: Request, template: str, code: int = 200, /, **values: Any) -> Response:
         """A page with forms; each holds `form_token`, the proof that it is one of ours."""
@@ -211,7 +219,9 @@ class Portal:
 
 def sign_in_address(request: Request) -> str:
     """Where to sign in, and come back to this page (to the front page from a form, which is not sent again)."""
-    goal = request.url.path if request.method == "GET" else "/"
+    # Whose page it was stands behind the path.
+    page = "?".join(filter(None, (request.url.path, request.url.query)))
+    goal = page if request.method == "GET" else "/"
     return "/portal/login?" + urlencode({"next": goal})
 
 

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/uv/smart-health-cards-and-links/links-specification.html
 """
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,9 @@ from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.person import CHOSEN, People, name_of, people
 from fhir_server.http.portal.questions import UNKNOWN
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.typed import line
 from fhir_server.languages import N_
+from smart_health_cards.links import png
 
 _DAYS: Mapping[str, tuple[int, str]] = {
     "1": (1, N_("For a day")),
@@ -43,9 +46,9 @@ def share_routes(portal: Portal) -> list[BaseRoute]:
         form = await portal.posted(request)
         who = await people(visitor, request, form.get(CHOSEN))
         typed = {
-            "label": form.get("label", "").strip(),
+            "label": line(form.get("label", "")),
             "days": form.get("days", ""),
-            "passcode": form.get("passcode", ""),
+            "passcode": form.get("passcode", "").strip(),
         }
         wrong = {name: _PROBLEMS[name] for name, longest in _LONGEST.items() if len(typed[name]) > longest}
         if typed["days"] not in _DAYS:
@@ -105,9 +108,11 @@ async def _page(
     ]
     return portal.form(
         *(request, "share", status),
+        told_once=bool(made),
         who=who,
         name=name_of(who.patient),
         made=made,
+        picture=b64encode(png(made, scale=3)).decode() if made else "",
         links=links,
         days=_DAYS,
         typed={"label": "", "passcode": "", **typed},

@@ -55,12 +55,14 @@ class Site:
         language: str = "",
         sends_to: str = "",
         elsewhere: Callable[[str], str] | None = None,
+        told_once: bool = False,
         **values: Any,
     ) -> Response:
         """The template of this name.
 
         A page with a `camera` may ask its reader for it. `language`: where not the reader's cookie decides; then
         `elsewhere` tells where the page is found in another one. `sends_to`: where a form on it may lead on to.
+        `told_once`: what it says is gone with the page, so no other language leads away from it.
         """
         language = language or self.language(request)
         found = elsewhere or partial(_here, request)
@@ -71,7 +73,7 @@ class Site:
             .render(
                 **values,
                 language=language,
-                others=others,
+                others=[] if told_once else others,
                 path=request.url.path,
                 asset=self.assets.address,
                 site_name=self.settings.portal_name,
@@ -126,5 +128,6 @@ def _environment(language: str) -> Environment:
     )
     found = languages.translations(language)
     environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined] # the extension adds it
+    environment.filters["hour"] = lambda value: languages.hour(value, language)
     environment.filters["day"] = lambda value: languages.day(value, language)
     return environment

@@ -18,6 +18,7 @@ HEADINGS: Mapping[Outcome, str] = {
     "invalid": N_("Do not rely on this card"),
 }
 
+_PARTS = N_("This is a part of a card that was made of several codes. Paste the texts of all of them together.")
 _REASONS: Mapping[str, str] = {
     "revoked": N_("The issuer has withdrawn it. The holder can ask for a new one."),
     "expired": N_("It has expired. The holder can ask for a new one."),
@@ -36,14 +37,33 @@ _REASONS: Mapping[str, str] = {
     "not-a-vaccination-card": N_("It is a health card, but not one of vaccinations."),
     "picture-without-card": N_("The picture shows no code of a health card. Try again, closer and in good light."),
     "picture-unreadable": N_("The picture cannot be read. Please take a PNG or JPEG."),
+    "presentation-unknown": N_("The picture cannot be read. Please take a PNG or JPEG."),
     "picture-too-large": N_("The picture is too large. Please take a smaller one."),
     "picture-reader-missing": N_("Pictures cannot be read here at the moment. Please paste the text."),
     "presentation-empty": N_("There was nothing to check."),
+    "presentation-too-large": N_("That is more than can be checked at once."),
+    "chunked": _PARTS,
+    "chunk-malformed": _PARTS,
+    "chunk-missing": _PARTS,
     "link-not-card": N_("This is a link that leads to cards. Open it first, and check the card itself."),
 }
 _UNREADABLE = N_("It cannot be read as a health card: it is damaged, incomplete, or something else.")
 _PARTLY = N_("It could not be checked in full.")
 _UNSURE = frozenset({"issuer-unknown"})
+_NOT_SEEN = frozenset(
+    {
+        *("picture-without-card", "picture-unreadable", "picture-too-large", "picture-reader-missing"),
+        *(
+            "presentation-unknown",
+            "presentation-empty",
+            "presentation-too-large",
+            "chunked",
+            "chunk-missing",
+            "link-not-card",
+        ),
+    }
+)
+"""Nothing of the card itself was seen, so nothing speaks against it."""
 
 
 def outcome(report: Report) -> tuple[Outcome, tuple[str, ...]]:
@@ -53,7 +73,8 @@ def outcome(report: Report) -> tuple[Outcome, tuple[str, ...]]:
         doubts = [verdict for verdict in report.verdicts if verdict.status == "unknown"]
         return "valid", tuple(dict.fromkeys(_REASONS.get(verdict.code, _PARTLY) for verdict in doubts))
     if failed and failed[0].check == "format":
-        return "invalid", (_REASONS.get(failed[0].code, _UNREADABLE),)
+        found: Outcome = "unsure" if failed[0].code in _NOT_SEEN else "invalid"
+        return found, (_REASONS.get(failed[0].code, _UNREADABLE),)
     reasons = tuple(dict.fromkeys(_REASONS.get(verdict.code, _PARTLY) for verdict in failed)) or (_PARTLY,)
     serious = [verdict for verdict in failed if verdict.code not in _UNSURE]
     return ("invalid" if serious else "unsure"), reasons

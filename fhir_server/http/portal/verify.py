@@ -16,6 +16,7 @@ from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.card_face import Face, face
 from fhir_server.http.exchange import Exchange
+from fhir_server.http.portal.pasted import card_file, card_text
 from fhir_server.http.portal.site import Site, headers
 from fhir_server.http.portal.verdicts import HEADINGS, Outcome, outcome
 from fhir_server.operations.health_cards.verify import reports
@@ -53,7 +54,7 @@ def verify_routes(context: Callable[[], Context], site: Site) -> list[BaseRoute]
         if not presented:
             return site.page(request, "verify", 422, camera=True, problem="empty", text=text)
         language = site.language(request)
-        checked = [_checked(report, language) for report in await reports(context(), presented)]
+        checked = [_checked(report, language) for report in await reports(context(), presented, chunks=True)]
         return site.page(request, "verified", checked=checked)
 
     async def frame(request: Request) -> Response:
@@ -95,7 +96,7 @@ async def _presented(context: Context, request: Request) -> tuple[bytes | str, s
         text, picture = fields.get("text", ""), fields.get("picture")
         typed = text if isinstance(text, str) else ""
         pixels = await picture.read() if isinstance(picture, UploadFile) else b""
-        return pixels or typed.strip(), typed
+        return card_file(pixels) or card_text(typed), typed
     finally:
         await fields.close()
 

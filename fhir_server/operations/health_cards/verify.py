@@ -39,15 +39,20 @@ async def verify(call: Call) -> Reply:
     return Reply(200, json.dump(answer), headers=(("cache-control", "no-store"),))
 
 
-async def reports(context: Context, presented: bytes | str, moment: int | None = None) -> list[Report]:
-    """A report for each card presented, at a moment (microseconds since 1970, UTC; now if none is given)."""
+async def reports(
+    context: Context, presented: bytes | str, moment: int | None = None, *, chunks: bool = False
+) -> list[Report]:
+    """A report for each card presented, at a moment (microseconds since 1970, UTC; now if none is given).
+
+    `chunks`: also for one that is spread over several QR codes, which is deprecated.
+    """
     seconds = (context.clock() if moment is None else moment) / 1_000_000
     trust = await trust_list(context)
-    found = verify_cards(presented, trust, seconds, leeway=_LEEWAY)
+    found = verify_cards(presented, trust, seconds, leeway=_LEEWAY, chunks=chunks)
     if context.settings.card_fetch:
         renewed = await context.issuer_keys.renew(trust, found)
         if renewed is not None:
-            return verify_cards(presented, renewed, seconds, leeway=_LEEWAY)
+            return verify_cards(presented, renewed, seconds, leeway=_LEEWAY, chunks=chunks)
     return found
 
 

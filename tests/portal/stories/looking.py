@@ -60,6 +60,13 @@ _WIDE = """() => { const page = document.documentElement; return page.scrollWidt
     [...document.querySelectorAll('body *')].filter(each => each.getBoundingClientRect().right > page.clientWidth + 1)
         .map(each => each.outerHTML.slice(0, 120)).slice(-2).concat('scrolls sideways'); }"""
 
+_LARGE = (
+    """() => { const root = document.documentElement; root.style.fontSize = '34px';
+    const wrong = ("""
+    + _WIDE
+    + """)(); root.style.fontSize = ''; return wrong; }"""
+)
+
 
 async def violations(page: Page) -> list[str]:
     """What axe finds, a line for each element."""
@@ -87,6 +94,8 @@ async def measures(page: Page) -> list[str]:
     wrong = [f"small: {each}" for each in await page.evaluate(_SMALL)] + list(await page.evaluate(_WIDE))
     await page.set_viewport_size({"width": NARROW["width"], "height": NARROW["height"]})
     wrong += [f"at 320 pixels: {each}" for each in await page.evaluate(_WIDE)]
+    # As somebody has it who reads a phone without their glasses.
+    wrong += [f"with letters twice as large: {each}" for each in await page.evaluate(_LARGE)]
     await page.set_viewport_size(size)
     return wrong
 

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/immunizationrecommendation.html
 """
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from fhir_server.http.portal.me import dose_of
 from fhir_server.http.portal.parameters import first, parts
 from fhir_server.http.portal.proxies import ADDRESS as PEOPLE
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.http.portal.site import LANGUAGE
 from fhir_server.languages import N_
 
 _CARD_ADDRESS = "/cards/"
@@ -76,7 +78,13 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
         ]
         if len(addresses) == 1:
             return RedirectResponse(addresses[0], 303)
-        return portal.site.page(request, "clinic-cards", who=who, addresses=addresses)
+        return portal.site.page(
+            request,
+            "clinic-cards",
+            elsewhere=lambda language: f"{who.address}?{LANGUAGE}={language}",
+            who=who,
+            addresses=addresses,
+        )
 
     async def invite(request: Request, visitor: Visitor) -> Response:
         if request.method != "POST":
@@ -95,8 +103,10 @@ def chair_routes(portal: Portal) -> list[BaseRoute]:
             return portal.form(request, "clinic-invitation", **shown, code="", address="", until=None)
         given = first(parts(answer), "invitation")
         code, address, ends = (first(given, name) for name in ("code", "page", "expires"))
-        until = day_of(str(ends)[:10])
-        return portal.form(request, "clinic-invitation", **shown, code=code, address=address, until=until)
+        until = datetime.fromisoformat(str(ends)).astimezone(pages.now(portal).tzinfo).date()
+        return portal.form(
+            request, "clinic-invitation", **shown, told_once=True, code=code, address=address, until=until
+        )
 
     async def dose(request: Request, visitor: Visitor) -> Response:
         who = await pages.person(visitor, request)

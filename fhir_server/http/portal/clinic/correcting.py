@@ -101,7 +101,7 @@ def correcting_routes(portal: Portal) -> list[BaseRoute]:
         text = typed.get("text", "").strip()
         sent = False
         if request.method == "POST" and text and len(text) <= _LONGEST:
-            key = {"idempotency-key": f"clinic-{typed.get('form', '')}"}
+            key = {"idempotency-key": f"clinic-{pages.number_of(typed)}"}
             await visitor.visit.post("Task", _task(visitor, who, stored, text), key)
             sent = True
         return portal.form(

@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_server.http.portal.clinic import packages
 from fhir_server.http.portal.clinic.lots import Lot, Place, codings, manufacturer, of_package
+from fhir_server.http.portal.questions import is_date
 from fhir_server.languages import N_
 from terminology import codes
 from terminology.systems import CVX
@@ -205,10 +206,7 @@ def cvx_of(immunization: Mapping[str, Any]) -> str:
 
 def day_of(text: str) -> date | None:
     """The day that a field of type `date` says; None for anything else."""
-    try:
-        return date.fromisoformat(text) if len(text) == len("YYYY-MM-DD") else None
-    except ValueError:
-        return None
+    return date.fromisoformat(text) if is_date(text) else None
 
 
 def _where(form: DoseForm) -> Resource:

@@ -30,6 +30,8 @@ _DONE = frozenset({"complete", "immune", "contraindicated"})
 _ASK = frozenset({"Not Recommended", "Aged Out"})
 
 _TOO_EARLY = N_("By the schedule the next dose can be given from {day} on.")
+_NO_SCHEDULE = "no-knowledge-base"
+_UNKNOWN_DAY = N_("No schedule known here was in force on {day}: whether the dose fits cannot be told.")
 _UNSUITABLE = N_("The schedule speaks against this product for this person: {vaccine}.")
 _TWICE = N_("A dose of {day} is already on record, lot {lot}. Is this another one?")
 _DECLINED = N_("The person has chosen not to be vaccinated. Do they want it now?")
@@ -88,6 +90,8 @@ async def _schedule(
     except RefusedError as error:
         if error.status != 422:
             raise
+        if _NO_SCHEDULE in error.codes:
+            return [languages.say(_UNKNOWN_DAY, visitor.language, {"day": day})]
         return list(error.sentences)
     return [*_judged(after), *_next(before, dose, day, visitor.language)]
 

@@ -59,7 +59,10 @@ def due_routes(portal: Portal) -> list[BaseRoute]:
         answer = parts(await visitor.visit.get("Patient/$reminders-due", asked))
         found: list[dict[str, list[Any]]] = answer.get("reminder", [])
         rows = [
-            (pages.shown(who, visitor.language), OCCASIONS[first(each, "occasion")], _phones(who), first(each, "text"))
+            (
+                *(pages.shown(who, visitor.language), OCCASIONS[first(each, "occasion")], _phones(who)),
+                *(first(each, "text"), first(each, "language"), languages.own_name(first(each, "language"))),
+            )
             for who, each in ((first(each, "record"), each) for each in found)
         ]
         token = dict(parse_qsl(urlsplit(first(answer, "next") or "").query)).get(_PAGE)

@@ -17,8 +17,6 @@ from fhir_server.http.portal.clinic.dose_form import PROBLEMS
 from fhir_server.http.portal.clinic.people import Likeness
 from fhir_server.http.portal.session import Portal, Visitor
 
-_FORM = "form"
-"""What a registration is known again by, however often it is sent."""
 _NOBODY_LIKE = "none-of-these"
 
 
@@ -62,7 +60,7 @@ def finding_routes(portal: Portal) -> list[BaseRoute]:
         alike = await people.alike(visitor, typed)
         if alike and form.get("decision") != _NOBODY_LIKE:
             return _registration(request, typed, {}, 409, form, _shown(alike, visitor.language))
-        sent = {"idempotency-key": f"clinic-{form.get(_FORM, '')}", "prefer": "return=representation"}
+        sent = {"idempotency-key": f"clinic-{pages.number_of(form)}", "prefer": "return=representation"}
         if not alike:
             # Then whoever is just like them is hidden, and counts as none; stewards are told (decision 29).
             sent["if-none-exist"] = people.just_like(typed)
@@ -86,7 +84,7 @@ def finding_routes(portal: Portal) -> list[BaseRoute]:
             problems=PROBLEMS,
             genders=people.GENDERS,
             alike=alike,
-            form=(form or {}).get(_FORM) or str(uuid.uuid4()),
+            form=(form or {}).get(pages.FORM) or str(uuid.uuid4()),
         )
 
     both = ["GET", "POST"]

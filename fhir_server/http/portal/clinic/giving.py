@@ -6,7 +6,6 @@ Screening and dose are stored together. Both carry an identifier made with the f
 where nothing has it yet: a double click, a form sent again over a broken line, a step back, all lead to the one dose.
 """
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from fhir_server.http.forms import posted_by_page
 from fhir_server.http.portal import questions
 from fhir_server.http.portal.api import RefusedError
 from fhir_server.http.portal.clinic import dose_form, doubts, lots, pages, screening
@@ -23,9 +21,8 @@ from fhir_server.http.portal.clinic.dose_form import DoseForm, Giver
 from fhir_server.http.portal.session import Portal, Visitor
 
 _URI = "urn:ietf:rfc:3986"
-_FORM, _READ = "form", "read"
-"""Fields: what the dose is known again by, and the seal of the doubts that were read."""
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_READ = "read"
+"""Field: the seal of the doubts that were read."""
 
 Resource = dict[str, Any]
 Given = Mapping[str, Sequence[str]]
@@ -45,22 +42,21 @@ def giving_routes(portal: Portal) -> list[BaseRoute]:
 
     async def give(request: Request, visitor: Visitor) -> Response:
         given: dict[str, list[str]] = {}
-        for name, value in await posted_by_page(portal.context(), request):
+        for name, value in await portal.pairs(request):
             given.setdefault(name, []).append(value)
         typed = {name: values[-1] for name, values in given.items()}
         who = await pages.person(visitor, request)
-        number = typed.get(_FORM, "")
-        if _UUID.fullmatch(number) is None:
-            raise RefusedError(400, {})
+        number = pages.number_of(typed)
         identifier = {"system": _URI, "value": f"urn:uuid:{number}"}
         stored = await _stored(visitor, who, identifier)
         if stored is not None:
             return _done(who, stored)
         here, _ = await pages.place(portal, visitor, request)
-        set_today = await lots.of_day(visitor, here, portal.context().today)
+        today = portal.context().today
+        set_today = await lots.of_day(visitor, here, today)
         asked = await screening.questionnaire(visitor)
-        fields = [screening.checked(field) for field in questions.fields(asked, visitor.language, given)]
-        form = dose_form.read(typed, set_today, portal.context().today)
+        fields = [screening.checked(field, today) for field in questions.fields(asked, visitor.language, given)]
+        form = dose_form.read(typed, set_today, today)
         if typed.get("decision") == "change":
             return _page(request, who, fields, form, set_today, number)
         if form.problems or any(field.problem for field in fields):

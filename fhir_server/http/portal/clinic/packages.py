@@ -3,7 +3,7 @@
 https://www.gs1.org/standards/barcodes/application-identifiers
 
 Pure. A code is GS1 text, as a scanner types it (`]d2` and the separator or not) or as it is printed
-(`(01)...(17)...(10)...`), or an NDC in any spelling.
+(`(01)...(17)...(10)...`), or an NDC in any spelling, or the number in the bars of a carton.
 """
 
 import re
@@ -19,6 +19,8 @@ _SEPARATOR = "\x1d"
 _FIXED = {"01": 14, "02": 14, "11": 6, "15": 6, "17": 6}
 _VARIABLE = {"10": 20, "21": 20, "30": 8, "240": 30, "400": 30}
 _GTIN, _EXPIRY, _LOT = "01", "17", "10"
+_BARE = (12, 13, 14)
+"""Digits of a GTIN that stands alone, as in the bars of a carton."""
 _DRUGS = "03"
 """GS1's prefix of the numbers of drugs in the United States: the ten digits behind it are the NDC."""
 _CENTURY = 2_000
@@ -34,11 +36,14 @@ class Package:
 
 
 def read(text: str) -> Package | None:
-    """What this text says; None where it is neither GS1 text of a drug nor an NDC that is one."""
+    """What this text says; None where it is no GS1 text of a drug, no number of one, and no NDC that is one."""
     text = text.strip()
     ndc = codes.normal_ndc(text)
     if ndc is not None:
         return Package(ndc)
+    if text.isascii() and text.isdigit() and len(text) in _BARE:
+        ndc = _ndc(text.zfill(_FIXED[_GTIN]))
+        return None if ndc is None else Package(ndc)
     elements = _printed(text) if text.startswith("(") else _typed(_SYMBOLOGY.sub("", text))
     if elements is None or _GTIN not in elements:
         return None

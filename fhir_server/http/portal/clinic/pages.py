@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/references.html#regex
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,11 +21,16 @@ from fhir_server.http.portal.clinic.dose_form import day_of
 from fhir_server.http.portal.clinic.lots import Place
 from fhir_server.http.portal.person import name_of
 from fhir_server.http.portal.session import Portal, Visitor
+from fhir_server.languages import N_
 
 ROLE = "provider"
+FORM = "form"
+"""Field: what a form is known again by."""
 PLACE = "clinic-place"
 """Cookie: the id of the Location this browser stands in."""
+_NO_NAME, _NO_DAY = N_("No name stated"), "—"
 _PLACE_SECONDS = 31_536_000
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
@@ -63,7 +69,8 @@ async def dose(visitor: Visitor, request: Request, who: Person) -> dict[str, Any
 def shown(patient: dict[str, Any], language: str) -> Person:
     """Somebody, with name and date of birth as they are said."""
     born = day_of(patient.get("birthDate", ""))
-    return Person(patient, name_of(patient), languages.day(born, language) if born else patient.get("birthDate", ""))
+    name = name_of(patient) or languages.say(_NO_NAME, language)
+    return Person(patient, name, languages.day(born, language) if born else patient.get("birthDate", _NO_DAY))
 
 
 def named(request: Request, part: str) -> str:
@@ -84,6 +91,14 @@ async def place(portal: Portal, visitor: Visitor, request: Request) -> tuple[Pla
 def stand(portal: Portal, response: Response, at: Place) -> None:
     """Remember where this browser stands."""
     cookies.give(response, PLACE, at.id, portal.site.settings.origin, _PLACE_SECONDS)
+
+
+def number_of(typed: Mapping[str, str]) -> str:
+    """What a form is known again by, however often it is sent. RefusedError 400 for none that we made."""
+    number = typed.get(FORM, "")
+    if _UUID.fullmatch(number) is None:
+        raise RefusedError(400, {})
+    return number
 
 
 def now(portal: Portal) -> datetime:

@@ -19,6 +19,7 @@ from fhir_server.domain import demographics
 from fhir_server.http.portal.clinic.dose_form import day_of
 from fhir_server.http.portal.person import name_of
 from fhir_server.http.portal.session import Visitor
+from fhir_server.http.portal.typed import line
 from fhir_server.languages import N_
 
 FIELDS = ("given", "family", "birth", "phone", "email", "identifier", "gender")
@@ -36,7 +37,6 @@ _KINDS = 2
 """Of what people have in common: name, birth date, contact. One alone says little."""
 _MOST = "20"
 _LONGEST = 200
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 
 Resource = dict[str, Any]
 
@@ -158,8 +158,8 @@ def just_like(typed: Mapping[str, str]) -> str:
 
 
 def typed_of(form: Mapping[str, str]) -> dict[str, str]:
-    """What was typed about a person, without spaces around it and without characters that no name has."""
-    return {name: _FORBIDDEN.sub("", form.get(name, "")).strip() for name in FIELDS}
+    """What was typed about a person, each in one line."""
+    return {name: line(form.get(name, "")) for name in FIELDS}
 
 
 def has_email(patient: Mapping[str, Any]) -> bool:

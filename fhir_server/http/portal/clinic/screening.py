@@ -8,6 +8,7 @@ products it speaks against are those of the schedule in force, and of no list he
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from fhir_server.fhir.outcome import FhirError
@@ -56,11 +57,11 @@ async def questionnaire(visitor: Visitor) -> Resource:
     return found[0]
 
 
-def checked(field: questions.Field) -> questions.Field:
+def checked(field: questions.Field, today: date) -> questions.Field:
     """The field with what is wrong about its answer; `both` for "none of these" together with one of them."""
     if NO_CODE in field.given and len(set(field.given)) > 1:
         return replace(field, problem="both")
-    return questions.checked(field)
+    return questions.checked(field, today)
 
 
 def response(

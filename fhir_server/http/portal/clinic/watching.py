@@ -7,7 +7,7 @@ Fifteen minutes, and thirty where the screening said so; both are on record, so 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fhir_server.http.portal import questions
@@ -29,7 +29,7 @@ class Watched:
 
 async def now(visitor: Visitor, at: datetime) -> list[Watched]:
     """Those whom the organization vaccinated within the last half hour and who are to stay yet, the first first."""
-    since = (at - timedelta(minutes=screening.LONG_MINUTES)).isoformat("T", "seconds")
+    since = (at.astimezone(UTC) - timedelta(minutes=screening.LONG_MINUTES)).isoformat("T", "seconds")
     asked = {
         "date": f"ge{since}",
         "status": "completed",
@@ -49,7 +49,7 @@ async def now(visitor: Visitor, at: datetime) -> list[Watched]:
         one = of(dose, given, patient, names.get(patient, ""), at)
         if one is not None and not one.over:
             watched.append(one)
-    return sorted(watched, key=lambda one: one.until)
+    return sorted(watched, key=lambda one: one.until.timestamp())
 
 
 def of(
@@ -60,8 +60,9 @@ def of(
     if "T" not in written or dose.get("status") != "completed":
         return None
     minutes = screening.minutes(given)
-    until = datetime.fromisoformat(written).astimezone(at.tzinfo) + timedelta(minutes=minutes)
-    return Watched(patient, name, until, minutes, until <= at)
+    # Minutes pass in UTC: by the clock on the wall an hour is left out in spring, and comes twice in autumn.
+    ends = datetime.fromisoformat(written).astimezone(UTC) + timedelta(minutes=minutes)
+    return Watched(patient, name, ends.astimezone(at.tzinfo), minutes, ends <= at.astimezone(UTC))
 
 
 async def answers(visitor: Visitor, dose: Mapping[str, Any]) -> dict[str, list[str]]:
