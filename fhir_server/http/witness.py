@@ -16,6 +16,7 @@ from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http import binary
 from fhir_server.http.exchange import Exchange
+from fhir_server.interactions.incoming import legal_id
 from fhir_server.store.records import Create
 
 log = logging.getLogger("fhir_server.access")
@@ -54,8 +55,8 @@ def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
     for request in exchange.trace.requests:
         found |= audit.patients_named(request)
     names = ("patient", "subject", "_id") if exchange.path.get("type") == "Patient" else ("patient", "subject")
-    found |= {value for key, value in exchange.asked if key in names and value.isascii() and "/" not in value}
-    return {each for each in found if 0 < len(each) <= 64}
+    found |= {each for key, value in exchange.asked if key in names for each in value.split(",")}
+    return {each for each in found if legal_id(each)}
 
 
 def _happened(exchange: Exchange, address: str, status: int) -> tuple[str, str]:

@@ -83,6 +83,79 @@ async def test_an_interaction_is_logged(
     assert len(asked) == 1 and path.partition("?")[2] in asked[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("Observation/Observation-ben", {"If-None-Match": 'W/"1"'}),
+        ("Observation/Observation-ben/_history/1", {"If-None-Match": 'W/"1"'}),
+        ("Observation/Observation-ben?_elements=status", {}),
+        ("Observation/Observation-ben?_summary=text", {}),
+        ("Observation/Observation-ben/_history/1?_elements=status", {}),
+        ("Observation?code=code-ben&_elements=status", {}),
+        ("Observation?code=code-ben&_summary=text", {}),
+        ("Observation?code=code-ben&_revinclude=Provenance:target&_elements=status", {}),
+        ("?_type=Observation,Communication&_id=Observation-ben&_elements=status", {}),
+        ("Immunization?patient=ben,ben&lot-number=none", {}),
+        ("Immunization?patient:Patient=ben&lot-number=none", {}),
+        ("Observation?subject=ben&status=unknown", {}),
+        ("Coverage?beneficiary=ben&status=draft", {}),
+        ("Patient?_id=ben&birthdate=1700-01-01", {}),
+    ],
+)
+@pytest.mark.parametrize("bundled", [False, True])
+async def test_an_answer_that_names_nobody_is_logged_with_whom_it_is_about(
+    house: House, path: str, headers: dict[str, str], bundled: bool
+) -> None:
+    request = {"X-Request-Id": f"request-{abs(hash((path, bundled)))}"}
+    if bundled:
+        entry = {"request": {"method": "GET", "url": path, **({"ifNoneMatch": 'W/"1"'} if headers else {})}}
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+        answer = await house.ask(STEWARD, "POST", "", bundle, request)
+    else:
+        answer = await house.ask(STEWARD, "GET", path, headers={**headers, **request})
+    assert answer.status_code == (304 if headers and not bundled else 200), answer.text
+    assert 'Patient/ben"' not in answer.text
+    assert patients(await events(house, request["X-Request-Id"])) == ["Patient/ben"]
+    assert len(await events(house, request["X-Request-Id"], BEN)) == 1
+
+
+@pytest.mark.parametrize("written", [r"Patient\/ben", r"\u0050atient/ben"])
+async def test_however_a_reference_is_spelt_it_is_logged_whom_it_names(house: House, written: str) -> None:
+    body = json.dump(without_id(about("Observation", "ben", "south"))).replace(b"Patient/ben", written.encode())
+    kind = {"Content-Type": "application/fhir+json"}
+    made = await house.http.request("POST", "Observation", content=body, headers={**house.token(STEWARD), **kind})
+    assert made.status_code == 201, made.text
+    assert written in made.text
+    request = f"request-{abs(hash(written))}"
+    for address in (f"Observation/{made.json()['id']}", "Observation?patient=Patient/ben&_count=1000"):
+        await house.ask(STEWARD, "GET", address.partition("?")[0], headers={"X-Request-Id": request})
+        assert "Patient/ben" in patients(await events(house, request, BEN))
+
+
+async def test_a_write_is_logged_with_whom_it_was_and_is_about_also_where_nothing_comes_of_it(house: House) -> None:
+    of_ben = without_id(about("Observation", "ben", "south"))
+    made = await house.ask(STEWARD, "POST", "Observation", of_ben)
+    path = f"Observation/{made.json()['id']}"
+    of_ann = {**about("Observation", "ann", "north"), "id": made.json()["id"]}
+    minimal = {"Prefer": "return=minimal"}
+    found = {"If-None-Exist": f"_id={made.json()['id']}"}
+    once = {"Idempotency-Key": "one-of-ben"}
+    for name, caller, method, address, body, more, status, whom in (
+        ("found", STEWARD, "POST", "Observation", of_ben, found, 200, ["ben"]),
+        ("once", STEWARD, "POST", "Observation", of_ben, once, 201, ["ben"]),
+        ("again", STEWARD, "POST", "Observation", of_ben, once, 201, ["ben"]),
+        ("stale", STEWARD, "PUT", path, of_ann, {"If-Match": 'W/"7"'}, 412, ["ann", "ben"]),
+        ("foreign", NORTH, "POST", "Observation", of_ben, {}, 403, ["ben"]),
+        ("moved", STEWARD, "PUT", path, of_ann, {}, 200, ["ann", "ben"]),
+        ("kept", NORTH, "DELETE", path, None, {}, 403, ["ann"]),
+    ):
+        request = {"X-Request-Id": f"request-write-{name}"}
+        answer = await house.ask(caller, method, address, body, {**minimal, **more, **request})
+        assert answer.status_code == status, (name, answer.text)
+        told = patients(await events(house, request["X-Request-Id"]))
+        assert told == [f"Patient/{each}" for each in whom], name
+
+
 @pytest.mark.parametrize("patients", [[], ["ann"], ["ann", "ben"]])
 @pytest.mark.parametrize("caller", [NORTH, ANN, replace(NORTH, purpose="found unconscious", emergency="ben")])
 def test_entries_are_those_of_the_whole_event(caller: Caller, patients: list[str]) -> None:
