@@ -30,6 +30,8 @@ from fhir_server.languages import N_
 Pairs = Sequence[tuple[str, str]]
 _ONCE = ("prompt", "max_age")
 """Asks for a login now, which has happened when it is asked again."""
+_LOGIN = frozenset({"login", "select_account"})
+"""Prompts that ask for a login, also of somebody who has logged in."""
 _LOCALES = "ui_locales"
 
 PROBLEMS: Mapping[str, str] = {
@@ -126,10 +128,10 @@ async def _step(context: Context, site: Site, request: Request, pairs: Pairs, an
     session = await session_of(context, request)
     problem = _login_needed(context, asked, session, dict(pairs))
     if session is None or problem is not None:
-        if asked.prompt == "none":
+        if "none" in asked.prompts:
             raise authorization.to_app(asked, OAuth2Error("The user has to log in.", error="login_required"))
         return login_page(context, site, request, pairs, asked, problem or "")
-    if asked.prompt == "none":
+    if "none" in asked.prompts:
         raise authorization.to_app(asked, OAuth2Error("The user has to agree.", error="consent_required"))
     if asked.client.id == own_app.ID:
         granted = authorization.for_user(asked, session.user, context.clock())
@@ -141,7 +143,7 @@ async def _step(context: Context, site: Site, request: Request, pairs: Pairs, an
 
 def _login_needed(context: Context, asked: Asked, session: Session | None, given: dict[str, str]) -> str | None:
     """Why the user has to log in, as a sentence to be translated (or none); None where they need not."""
-    if session is None or asked.prompt == "login":
+    if session is None or asked.prompts & _LOGIN:
         return ""
     age = given.get("max_age", "")
     if age.isascii() and age.isdigit() and context.authority.now() - session.authenticated > int(age):
