@@ -16,13 +16,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server import languages
-from fhir_server.access import authorization, logins, own_app, sessions
+from fhir_server.access import authorization, logins, own_app, sessions, users
 from fhir_server.access.authorization import Asked, UnknownAppError
 from fhir_server.access.sessions import Session
 from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.pairs import of_bytes
-from fhir_server.http import choosing, cookies, wording
+from fhir_server.http import choosing, cookies, witness, wording
 from fhir_server.http.forms import ForeignFormError, exchange_of, posted, posted_by_page, with_form
 from fhir_server.http.portal.site import LANGUAGE, Site
 from fhir_server.languages import N_
@@ -228,6 +228,10 @@ async def _consent(
         kept = [*ticked, *(scope for scope in granted if wording.is_implied(scope))] if ticked else []
         address = await authorization.grant(context.authority, asked, session, kept, chosen if seen else "")
         return RedirectResponse(address, 302, _NO_STORE)
+    if patients or decision == "find":
+        typed = f"POST /oauth/consent?{urlencode({'find': given.get('find', '')})}"
+        caller = users.caller(user, asked.client.id, (), context.clock())
+        await witness.shown(context, caller, (id for id, _ in patients), typed, "search-type")
     return with_form(
         context,
         request,

@@ -5,13 +5,15 @@ https://profiles.ihe.net/ITI/BALP/
 
 import hashlib
 import logging
+from collections.abc import Iterable
 
 from starlette.responses import Response, StreamingResponse
 
 from fhir_server.access import audit, emergency
 from fhir_server.access.audit import Interaction
 from fhir_server.access.visibility import SHARED
-from fhir_server.caller import NOBODY, SERVER, allow_all
+from fhir_server.caller import NOBODY, SERVER, Caller, allow_all
+from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http import binary
@@ -42,6 +44,15 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
     await context.store.trail.append(audit.notes(happened, sorted(patients), context.settings.base))
     if exchange.caller.emergency:
         await _alert(exchange, moment)
+
+
+async def shown(context: Context, caller: Caller, patients: Iterable[str], asked: str, code: str) -> None:
+    """Durable when this returns: a page of ours is about to show these patients (ids), or has done to them what the
+    interaction's code says. `asked` is what was typed or posted. FhirError 503."""
+    if not context.settings.audited:
+        return
+    happened = Interaction(caller, code, "E", context.clock(), 200, query=asked)
+    await context.store.trail.append(audit.notes(happened, sorted(patients), context.settings.base))
 
 
 def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
