@@ -3,6 +3,7 @@
 The access log: what is in it, who reads it, that nobody changes it unseen, and that nothing answers without it.
 """
 
+import asyncio
 from base64 import b64decode
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from fhir_server.store.records import Stored
 from fhir_server.store.sheets import place
 from profiles import structure
 from tests.access.conftest import House
-from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id
+from tests.access.test_policy import ANN, NORTH, PLANT, SOUTH, bare, without_id
 from tests.access.world import STEWARD, about
 
 DAY = 86_400_000_000
@@ -254,6 +255,29 @@ async def test_no_way_of_asking_shows_what_stands_beside_it(house: House, path: 
         own = await house.ask(ANN, "GET", "AuditEvent?_summary=count")
         # One more for what was asked before.
         assert answer.json()["total"] + 1 == own.json()["total"]
+
+
+async def test_whom_a_job_meets_finds_it_in_the_access_log(house: House) -> None:
+    """A long upload outlives its request, and nobody need ever ask what has come of it."""
+    rows = "row_id,first_name,last_name,birth_date\n" + "".join(f"j{n},Jo,Jobs{n},1990-01-0{n}\n" for n in (1, 2, 3))
+    headers = {**house.token(PLANT), "Content-Type": "text/csv", "Prefer": "respond-async"}
+    asked = await house.http.request("POST", "Group/roster-plant/$roster-upload", content=rows, headers=headers)
+    assert asked.status_code == 202, asked.text
+    address = asked.headers["content-location"]
+    found: list[dict[str, Any]] = []
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        people = (await house.ask(STEWARD, "GET", "Patient?family=Jobs1")).json().get("entry", ())
+        ids = frozenset(each["resource"]["id"] for each in people)
+        mine = replace(ANN, patients=ids, patient="".join(ids))
+        found = await events(house, "Group/roster-plant", mine) if ids else []
+        if found:
+            break
+    [event] = found
+    assert (event["subtype"][0]["code"], event["action"]) == ("operation", "E")
+    assert patients([event]) == [f"Patient/{mine.patient}"]
+    assert {"who": {"reference": "Organization/plant"}, "requestor": False} in event["agent"]
+    await house.ask(PLANT, "DELETE", address)
 
 
 async def test_a_broken_glass_is_logged_and_reviewed(house: House) -> None:
