@@ -120,6 +120,45 @@ async def test_an_answer_that_names_nobody_is_logged_with_whom_it_is_about(
     assert len(await events(house, request["X-Request-Id"], BEN)) == 1
 
 
+STRANGER = "999-99-9999"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("GET", f"Patient?identifier=urn:people|ben,urn:ssn|{STRANGER}", None, False),
+        ("GET", f"Patient?identifier=urn:people|ben%2Curn:ssn|{STRANGER}", None, False),
+        ("GET", f"Observation?patient.identifier=urn:people|ben,{STRANGER}", None, False),
+        ("GET", "Patient?_has:Observation:patient:code=code-ben,999-99-9999", None, False),
+        ("POST", "Patient/_search", f"identifier=urn:people|ben,{STRANGER}", False),
+        ("POST", "", ["Patient?identifier=urn:people|ben", f"Patient?identifier=urn:ssn|{STRANGER}"], False),
+        ("POST", "", ["Patient/ben", f"Patient?identifier=urn:ssn|{STRANGER}"], False),
+        ("POST", "", ["Patient?identifier=urn:people|ben"], True),
+        ("POST", "", ["Patient/ben", "Observation/Observation-ben"], True),
+        ("POST", "Patient/_search", "identifier=urn:people|ben", True),
+        ("GET", "Patient?identifier=urn:people|ben&_sort=family,_id", None, True),
+    ],
+)
+async def test_nobody_reads_in_their_log_who_else_was_looked_for(
+    house: House, method: str, path: str, body: str | list[str] | None, told: bool
+) -> None:
+    request = {"X-Request-Id": f"request-{abs(hash((path, str(body))))}"}
+    if isinstance(body, str):
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {**house.token(STEWARD), **form, **request}
+        answer = await house.http.request(method, path, content=body, headers=headers)
+    else:
+        entries = [{"request": {"method": "GET", "url": url}} for url in body or ()]
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries} if body else None
+        answer = await house.ask(STEWARD, method, path, bundle, request)
+    assert answer.status_code == 200, answer.text
+    [own] = await events(house, request["X-Request-Id"], BEN)
+    assert bool(query(own)) == told
+    assert STRANGER not in query(own)
+    everything = "".join(query(each) for each in await events(house, request["X-Request-Id"]))
+    assert everything.count("ben") and (told or STRANGER in everything)
+
+
 @pytest.mark.parametrize("written", [r"Patient\/ben", r"\u0050atient/ben"])
 async def test_however_a_reference_is_spelt_it_is_logged_whom_it_names(house: House, written: str) -> None:
     body = json.dump(without_id(about("Observation", "ben", "south"))).replace(b"Patient/ben", written.encode())
