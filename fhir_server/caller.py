@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/security.html
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -123,6 +123,12 @@ def note(predicate: Predicate, request: str) -> None:
     """Note for the access log what is asked for inside a Bundle."""
     if isinstance(predicate, Access) and predicate.trace is not None:
         predicate.trace.requests.append(request)
+
+
+def concern(predicate: Predicate, patients: Iterable[str]) -> None:
+    """Note for the access log whom a request is about (`Patient/1`)."""
+    if isinstance(predicate, Access) and predicate.trace is not None:
+        predicate.trace.patients.update(each.removeprefix("Patient/") for each in patients)
 
 
 def placing(predicate: Predicate, resource_type: str) -> None:

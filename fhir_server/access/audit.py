@@ -27,6 +27,7 @@ _PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit
 _PROFILES = {"R": "Read", "E": "Query", "C": "Create", "U": "Update", "D": "Delete"}
 
 _PATIENTS = re.compile(rb'[/"]Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/\d+)?"')
+_REQUEST = re.compile(r"[A-Z]+ ")
 _MENTIONED = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
 
 CLIENT = {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]}
@@ -72,7 +73,7 @@ def notes(happened: Interaction, patients: Sequence[str], base: str) -> list[Not
     target, query = happened.target if _is_told(happened.target) else "", happened.query
     deed = happened.caller, happened.code, happened.action, happened.status, base
     found = [Note(_frame(*deed, True), happened.moment, each, target, "", happened.request) for each in patients]
-    if len(found) == 1:
+    if len(found) == 1 and not _may_name_others(query):
         return [found[0]._replace(query=query)]
     return [Note(_frame(*deed, False), happened.moment, "", target, query, happened.request), *found]
 
@@ -98,6 +99,23 @@ def _frame(caller: Caller, code: str, action: str, status: int, base: str, about
 def _is_told(target: str) -> bool:
     """Whether it is told besides the patient: who is a Patient is not told twice, and never another one."""
     return bool(target) and not target.startswith("Patient/")
+
+
+def _may_name_others(query: str) -> bool:
+    """Whether what was asked may be about more people than were found: by a list of identifiers or names, or in several
+    requests of a Bundle. Each part of one search without lists is true of everybody it finds."""
+    asked, *others = query.split("\n")
+    bundled = [line for line in others if _REQUEST.match(line)]
+    if len(bundled) > 1 and any("?" in line for line in bundled):
+        return True
+    criteria = [line.partition("?")[2] for line in (asked, *bundled)]
+    criteria += [line for line in others if line not in bundled]
+    return any(_is_list(pair) for each in criteria for pair in each.split("&"))
+
+
+def _is_list(pair: str) -> bool:
+    name, _, value = unquote(pair).partition("=")
+    return "," in value and (not name.startswith("_") or name.startswith(("_id", "_has")))
 
 
 def _outcome(status: int) -> str:

@@ -27,7 +27,7 @@ from fhir_server.store.accounts.users import User
 
 _ONCE = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "aud", "launch", "nonce", "prompt", "max_age"}
-    | {"code_challenge", "code_challenge_method"}
+    | {"code_challenge", "code_challenge_method", "response_mode"}
 )
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_STATE = 2_048
@@ -51,7 +51,7 @@ class Asked:
     scopes: tuple[str, ...]
     challenge: str
     nonce: str = ""
-    prompt: str = ""
+    prompts: frozenset[str] = frozenset()
     launch: str = ""
     context: Mapping[str, Any] | None = None
     """What an EHR said when it launched the app."""
@@ -90,6 +90,11 @@ async def _asked(authority: Authority, client: RegisteredClient, given: Mapping[
         raise OAuth2Error("response_type is code.", error=error)
     if {"request", "request_uri"} & set(given):
         raise OAuth2Error("Request objects are not taken here.", error="request_not_supported")
+    prompts = frozenset(given.get("prompt", "").split())
+    if "none" in prompts and len(prompts) > 1:
+        raise InvalidRequestError("prompt is none, or what is to be asked.")
+    if given.get("response_mode", "query") != "query":
+        raise InvalidRequestError("response_mode is query.")
     if len(given.get("state", "")) > _MOST_STATE:
         raise InvalidRequestError(f"state has at most {_MOST_STATE} characters.")
     if given.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(given.get("code_challenge", "")):
@@ -115,7 +120,7 @@ async def _asked(authority: Authority, client: RegisteredClient, given: Mapping[
         granted,
         given["code_challenge"],
         given.get("nonce", "")[:_MOST_STATE],
-        given.get("prompt", ""),
+        prompts,
         launch,
         context,
     )
@@ -160,6 +165,7 @@ async def grant(authority: Authority, asked: Asked, session: Session, chosen: Se
         nonce=asked.nonce,
         fhir_user=users.fhir_user(user),
         authenticated=session.authenticated,
+        session=session.id if refresh_until and "offline_access" not in granted else "",
     )
     await authority.grants.add(kept)
     return _address(asked, {"code": text})

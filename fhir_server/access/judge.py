@@ -7,10 +7,12 @@ stored afterwards. Of Authlib's parts those are used that read requests and appl
 and their storage are ours.
 """
 
+import base64
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
@@ -61,6 +63,13 @@ def basic(authorization: str | None) -> tuple[str | None, str | None]:
     return found
 
 
+def _secrets(authorization: str) -> set[str]:
+    """What the secret of a Basic header may be: encoded as a form's (RFC 6749, 2.3.1), where a space is a plus, with
+    its percent signs alone, or, as many clients have it, not at all."""
+    shown = base64.b64decode(authorization.split(None, 1)[1]).decode().partition(":")[2]
+    return {shown, unquote(shown), unquote_plus(shown)}
+
+
 class Request(OAuth2Request):
     """A token request as Authlib reads one. Its address is not looked at: tests and proxies speak http."""
 
@@ -90,6 +99,7 @@ class Judge(AuthorizationServer):
         self.answered = Answer(500, {})
         self._proven = proven
         self.register_client_auth_method("private_key_jwt", self._by_assertion)
+        self.register_client_auth_method("client_secret_basic", self._by_basic)
         self.register_grant(_Code, [_S256()])
         self.register_grant(_Refresh)
         self.register_grant(_System)
@@ -109,6 +119,13 @@ class Judge(AuthorizationServer):
 
     def _by_assertion(self, query_client: Any, request: OAuth2Request) -> Asking | None:
         return None  # assertions are verified before, because a key may have to be fetched
+
+    def _by_basic(self, query_client: Any, request: OAuth2Request) -> Asking | None:
+        header = (request.headers or {}).get("Authorization")
+        asking: Asking | None = query_client(basic(header)[0]) if header else None
+        if header is None or asking is None:
+            return None
+        return asking if any(asking.check_client_secret(each) for each in _secrets(header)) else None
 
     def create_oauth2_request(self, request: Request) -> Request:
         """It is one already."""

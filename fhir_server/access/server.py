@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, InvalidRequestError, OAuth2Error
 
-from fhir_server.access import assertions, tokens
+from fhir_server.access import assertions, sessions, tokens
 from fhir_server.access.authority import Authority
 from fhir_server.access.clients import Asking
 from fhir_server.access.judge import METHODS, Answer, Judge, Request, answer_of, basic
@@ -89,6 +89,8 @@ async def _attempt(
     grant = None
     if form["grant_type"] != "client_credentials" and shown:
         grant = await authority.grants.find(tokens.grant_of(shown))
+    if form["grant_type"] == "refresh_token" and grant is not None and grant.session:
+        grant = grant if await sessions.is_open(authority, grant.session) else None
     judge = Judge(authority, client, grant, proven=True)
     judge.create_token_response(Request(form, authorization))
     if judge.replayed is not None:

@@ -16,11 +16,12 @@ _BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login; times are Unix seconds."""
+    """A login; times are Unix seconds. `id` is the digest of its cookie."""
 
     user: User
     authenticated: int
     expires: int
+    id: str = ""
 
 
 def new_cookie() -> str:
@@ -40,11 +41,17 @@ async def find(authority: Authority, cookie: str | None) -> Session | None:
     """The session of this cookie; None where it is over, or the user is disabled. FhirError 503."""
     if not cookie:
         return None
-    kept = await authority.passing.find("session", tokens.digest(cookie), authority.now())
+    id = tokens.digest(cookie)
+    kept = await authority.passing.find("session", id, authority.now())
     user = await authority.users.by_subject(kept["owner"]) if kept is not None else None
     if kept is None or user is None or not user.enabled:
         return None
-    return Session(user, int(kept["at"]), int(kept["at"]) + authority.lifetimes.session)
+    return Session(user, int(kept["at"]), int(kept["at"]) + authority.lifetimes.session, id)
+
+
+async def is_open(authority: Authority, id: str) -> bool:
+    """Whether the login with this id lasts: nobody has logged out. FhirError 503."""
+    return await authority.passing.find("session", id, authority.now()) is not None
 
 
 async def end(authority: Authority, cookie: str | None) -> None:

@@ -127,6 +127,7 @@ async def caller_of(context: Authorizing, authorization: Sequence[str]) -> Calle
         text = "The Authorization header may be given once."
         raise context.tokens.refusal("invalid", "repeated-header", text, "invalid_request")
     scheme, _, token = (authorization[0] if authorization else "").partition(" ")
+    token = token.lstrip(" ")
     if scheme.lower() != "bearer" or not token:
         text = "This address needs an access token: `Authorization: Bearer ...`."
         raise context.tokens.refusal("login", "no-token", text)

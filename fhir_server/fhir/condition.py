@@ -101,3 +101,17 @@ Condition = Keys | Prefix | Contains | Range | Ids | Updated | Not | All | Any
 
 EVERYTHING = All(())
 NOTHING = Any(())
+
+
+def patients_sought(condition: Condition, resource_type: str) -> set[str]:
+    """The patients (`Patient/1`) whom a search of this type names, by their ids or in a reference, whatever it finds; a
+    reference that leaves the type open may mean one."""
+    match condition:
+        case All(inner) | Any(inner):
+            return {each for part in inner for each in patients_sought(part, resource_type)}
+        case Ids(ids) if resource_type == "Patient":
+            return {f"Patient/{id}" for id in ids}
+        case Keys("tk", keys):
+            values = (key.partition(SEPARATOR)[2] for key in keys)
+            return {f"Patient/{each.partition('/')[2]}" for each in values if each.startswith(("Patient/", "*/"))}
+    return set()

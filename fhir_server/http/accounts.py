@@ -5,15 +5,16 @@ https://pages.nist.gov/800-63-4/sp800-63b.html#accountrecovery
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from fhir_server.access import recovery
+from fhir_server.access import own_app, recovery, users
 from fhir_server.access.sessions import Session
 from fhir_server.context import Context
-from fhir_server.http import choosing
+from fhir_server.http import choosing, witness
 from fhir_server.http.forms import posted_by_page, with_form
 from fhir_server.http.portal.site import Site
 from fhir_server.http.sign_in import login_page, page_of, problem_page, session_of
@@ -86,6 +87,7 @@ def _password_page(
 
 async def _recover(context: Context, site: Site, request: Request, session: Session, form: dict[str, str]) -> Response:
     language, decision, chosen = site.language(request), form.get("decision"), form.get("patient", "")
+    caller = users.caller(session.user, own_app.ID, (), context.clock())
     shown: dict[str, Any] = {"problem": "", "given": "", "login": "", "patients": []}
     if decision and not chosen:
         find = form.get("find", "")
@@ -96,10 +98,14 @@ async def _recover(context: Context, site: Site, request: Request, session: Sess
         # Only recipients: who is staff gets a code from an administrator, on the command line.
         user = await context.authority.users.of_patient(chosen) if seen else None
         if user is not None and user.enabled and user.roles == {"recipient"}:
+            await witness.shown(context, caller, [chosen], "POST /account/recovery", "operation")
             shown |= {"given": await recovery.give(context.authority, user), "login": user.login}
         else:
             shown["problem"] = _NOBODY
             shown["patients"] = await choosing.named(context, session.user, language, form.get("find", ""))
+    if decision == "find" or shown["patients"]:
+        typed = f"POST /account/recovery?{urlencode({'find': form.get('find', '')})}"
+        await witness.shown(context, caller, (id for id, _ in shown["patients"]), typed, "search-type")
     return with_form(
         context,
         request,

@@ -64,7 +64,11 @@ async def _answered(context: Context, request: Request, decide: Endpoint) -> Res
     exchange = exchange_of(context, request)
     if exchange.media_type != FORM:
         return _response(_invalid(f"The body is {FORM}."))
-    pairs = [(name, value) for name, value in of_bytes(await body(exchange)) if value]
+    sent = await body(exchange)
+    try:
+        pairs = [(name, value) for name, value in of_bytes(sent) if value]
+    except FhirError:
+        return _response(_invalid("The body is no form in UTF-8, or has too many parameters."))
     twice = repeated(pairs)
     if twice is not None or exchange.headers.getlist("authorization")[1:]:
         return _response(_invalid("A parameter is given more than once."))

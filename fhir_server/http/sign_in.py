@@ -16,13 +16,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fhir_server import languages
-from fhir_server.access import authorization, logins, own_app, sessions
+from fhir_server.access import authorization, logins, own_app, sessions, users
 from fhir_server.access.authorization import Asked, UnknownAppError
 from fhir_server.access.sessions import Session
 from fhir_server.context import Context
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.pairs import of_bytes
-from fhir_server.http import choosing, cookies, wording
+from fhir_server.http import choosing, cookies, witness, wording
 from fhir_server.http.forms import ForeignFormError, exchange_of, posted, posted_by_page, with_form
 from fhir_server.http.portal.site import LANGUAGE, Site
 from fhir_server.languages import N_
@@ -30,6 +30,8 @@ from fhir_server.languages import N_
 Pairs = Sequence[tuple[str, str]]
 _ONCE = ("prompt", "max_age")
 """Asks for a login now, which has happened when it is asked again."""
+_LOGIN = frozenset({"login", "select_account"})
+"""Prompts that ask for a login, also of somebody who has logged in."""
 _LOCALES = "ui_locales"
 
 PROBLEMS: Mapping[str, str] = {
@@ -126,10 +128,10 @@ async def _step(context: Context, site: Site, request: Request, pairs: Pairs, an
     session = await session_of(context, request)
     problem = _login_needed(context, asked, session, dict(pairs))
     if session is None or problem is not None:
-        if asked.prompt == "none":
+        if "none" in asked.prompts:
             raise authorization.to_app(asked, OAuth2Error("The user has to log in.", error="login_required"))
         return login_page(context, site, request, pairs, asked, problem or "")
-    if asked.prompt == "none":
+    if "none" in asked.prompts:
         raise authorization.to_app(asked, OAuth2Error("The user has to agree.", error="consent_required"))
     if asked.client.id == own_app.ID:
         granted = authorization.for_user(asked, session.user, context.clock())
@@ -141,7 +143,7 @@ async def _step(context: Context, site: Site, request: Request, pairs: Pairs, an
 
 def _login_needed(context: Context, asked: Asked, session: Session | None, given: dict[str, str]) -> str | None:
     """Why the user has to log in, as a sentence to be translated (or none); None where they need not."""
-    if session is None or asked.prompt == "login":
+    if session is None or asked.prompts & _LOGIN:
         return ""
     age = given.get("max_age", "")
     if age.isascii() and age.isdigit() and context.authority.now() - session.authenticated > int(age):
@@ -226,6 +228,10 @@ async def _consent(
         kept = [*ticked, *(scope for scope in granted if wording.is_implied(scope))] if ticked else []
         address = await authorization.grant(context.authority, asked, session, kept, chosen if seen else "")
         return RedirectResponse(address, 302, _NO_STORE)
+    if patients or decision == "find":
+        typed = f"POST /oauth/consent?{urlencode({'find': given.get('find', '')})}"
+        caller = users.caller(user, asked.client.id, (), context.clock())
+        await witness.shown(context, caller, (id for id, _ in patients), typed, "search-type")
     return with_form(
         context,
         request,

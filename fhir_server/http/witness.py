@@ -5,17 +5,20 @@ https://profiles.ihe.net/ITI/BALP/
 
 import hashlib
 import logging
+from collections.abc import Iterable
 
 from starlette.responses import Response, StreamingResponse
 
 from fhir_server.access import audit, emergency
 from fhir_server.access.audit import Interaction
 from fhir_server.access.visibility import SHARED
-from fhir_server.caller import NOBODY, SERVER, allow_all
+from fhir_server.caller import NOBODY, SERVER, Caller, allow_all
+from fhir_server.context import Context
 from fhir_server.fhir import index, json
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http import binary
 from fhir_server.http.exchange import Exchange
+from fhir_server.interactions.incoming import legal_id
 from fhir_server.store.records import Create
 
 log = logging.getLogger("fhir_server.access")
@@ -43,6 +46,15 @@ async def attest(exchange: Exchange, address: str, response: Response) -> None:
         await _alert(exchange, moment)
 
 
+async def shown(context: Context, caller: Caller, patients: Iterable[str], asked: str, code: str) -> None:
+    """Durable when this returns: a page of ours is about to show these patients (ids), or has done to them what the
+    interaction's code says. `asked` is what was typed or posted. FhirError 503."""
+    if not context.settings.audited:
+        return
+    happened = Interaction(caller, code, "E", context.clock(), 200, query=asked)
+    await context.store.trail.append(audit.notes(happened, sorted(patients), context.settings.base))
+
+
 def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
     found = set() if isinstance(response, StreamingResponse) else audit.patients_in(bytes(response.body))
     if exchange.path.get("type") == "Binary":
@@ -54,8 +66,8 @@ def _patients(exchange: Exchange, address: str, response: Response) -> set[str]:
     for request in exchange.trace.requests:
         found |= audit.patients_named(request)
     names = ("patient", "subject", "_id") if exchange.path.get("type") == "Patient" else ("patient", "subject")
-    found |= {value for key, value in exchange.asked if key in names and value.isascii() and "/" not in value}
-    return {each for each in found if 0 < len(each) <= 64}
+    found |= {each for key, value in exchange.asked if key in names for each in value.split(",")}
+    return {each for each in found if legal_id(each)}
 
 
 def _happened(exchange: Exchange, address: str, status: int) -> tuple[str, str]:

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#history
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fhir_server.caller import Caller, Predicate, permitted
+from fhir_server.caller import Caller, Predicate, concern, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import dates, results
 from fhir_server.fhir.outcome import FhirError, refuse
@@ -54,6 +54,8 @@ async def history(
     if asked.count == 0:
         # Only how many there are is asked, which is told where one page holds them all.
         page = Page((), None)
+    for row in page.rows:
+        concern(predicate, row.patients)
     shown = (*asked.understood, *asked.shape)
     links = {"self": paging.address(address, shown)}
     if page.next is not None:

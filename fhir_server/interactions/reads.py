@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#read
 
 from collections.abc import Sequence
 
-from fhir_server.caller import Caller, Predicate, permitted
+from fhir_server.caller import Caller, Predicate, concern, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import subset
 from fhir_server.fhir.outcome import refuse
@@ -29,7 +29,7 @@ async def read(
     known_type(resource_type)
     permitted(predicate, "r", resource_type)
     asked = subset.asked(resource_type, pairs) if pairs else None
-    return _reply(await context.store.read(caller, predicate, resource_type, resource_id), asked)
+    return _reply(predicate, await context.store.read(caller, predicate, resource_type, resource_id), asked)
 
 
 async def vread(
@@ -47,8 +47,10 @@ async def vread(
     asked = subset.asked(resource_type, pairs) if pairs else None
     if not version.isascii() or not version.isdigit() or len(version) > 18:
         raise refuse(404, "not-found", "unknown-version", f"{resource_type}/{resource_id} has no version '{version}'.")
-    return _reply(await context.store.vread(caller, predicate, resource_type, resource_id, int(version)), asked)
+    stored = await context.store.vread(caller, predicate, resource_type, resource_id, int(version))
+    return _reply(predicate, stored, asked)
 
 
-def _reply(stored: Stored, asked: subset.Subset | None) -> Reply:
+def _reply(predicate: Predicate, stored: Stored, asked: subset.Subset | None) -> Reply:
+    concern(predicate, stored.patients)
     return of_stored(200, narrowed(stored, asked))

@@ -5,11 +5,11 @@ https://hl7.org/fhir/R4/http.html#search
 
 from collections.abc import Sequence
 
-from fhir_server.caller import Caller, Predicate, permitted
+from fhir_server.caller import Caller, Predicate, concern, permitted
 from fhir_server.context import Context
 from fhir_server.fhir import compartments, json, lists, query, subset
 from fhir_server.fhir.coded import Coded
-from fhir_server.fhir.condition import NOTHING, All, Condition
+from fhir_server.fhir.condition import NOTHING, All, Condition, patients_sought
 from fhir_server.fhir.outcome import refuse
 from fhir_server.fhir.query import Criteria, Has, Link, Listed, SearchRequest
 from fhir_server.fhir.results import Sort
@@ -45,6 +45,7 @@ async def search(
     request = query.parse(resource_type, asked, lenient, settings.base, settings.max_page_size)
     asked_for = subset.subset(request.summary, request.elements)
     position = paging.redeem(context, caller, _bound(path, request), token) if token is not None else None
+    concern(predicate, patients_sought(request.criteria.where, resource_type))
     where = await resolve(context, caller, predicate, request.criteria)
     where = All((*within, where)) if within else where
     limit = settings.page_size if request.count is None else request.count
@@ -59,6 +60,8 @@ async def search(
     elif position is None and page.next is None:
         total = len(page.rows)
     included = await includes.follow(context, caller, predicate, request.includes, page.rows)
+    for row in (*page.rows, *included):
+        concern(predicate, row.patients)
     if asked_for is not None:
         page = Page(tuple(narrowed(row, asked_for) for row in page.rows), page.next)
         # Names of elements are those of the type searched for.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.caller import Caller, Predicate, reaches
+from fhir_server.caller import Caller, Predicate, concern, reaches
 from fhir_server.context import Context
 from fhir_server.fhir import json, rewrite
 from fhir_server.fhir.condition import Condition
@@ -93,6 +93,8 @@ async def page(context: Context, caller: Caller, predicate: Predicate, asked: As
     seen = [row for row in rows if asked.shown is None or row.type in asked.shown]
     included = await _referenced(context, caller, predicate, rows, asked.beyond) if asked.beyond else []
     included += await includes.follow(context, caller, predicate, asked.includes, rows)
+    for row in (*seen, *included):
+        concern(predicate, row.patients)
     exact = len(seen) if position is None and following is None else None
     if asked.total == "accurate" and exact is None:
         exact = await _counted(context, caller, predicate, asked)

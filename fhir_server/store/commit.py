@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.caller import Access, Predicate, to
+from fhir_server.caller import Access, Predicate, concern, to
 from fhir_server.fhir.condition import EVERYTHING
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import claims, failures, relations
@@ -87,6 +87,9 @@ class Commit:
         tickets = {number: each for number, each in found.items() if isinstance(each, Ticket)}
         if any(wanted[number][0].must_create for number in found.keys() - tickets.keys()):
             raise ClaimTaken
+        for each in found.values():
+            if isinstance(each, Stored):
+                concern(predicate, each.patients)
         return tickets, {
             number: Committed(each, "matched") for number, each in found.items() if isinstance(each, Stored)
         }

@@ -22,7 +22,7 @@ from fhir_server.fhir.strings import folded_key
 from fhir_server.store.driver import Document
 from fhir_server.store.records import Stored
 
-RAW = {"raw": 1, "vid": 1, "lu": 1, "m": 1, "new": 1}
+RAW = {"raw": 1, "vid": 1, "lu": 1, "m": 1, "new": 1, "pt": 1}
 """The projection of what a Stored is made from."""
 
 HASHES = 1 << 32
@@ -105,4 +105,6 @@ def stored(resource_type: str, document: Document) -> Stored:
         document["raw"],
         document["m"],
         document["vid"] == 1 or bool(document.get("new")),
+        # A roster names those on it itself, as far as it is shown at all.
+        tuple(document.get("pt", ())) if resource_type != "Group" else (),
     )

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 WRITE_CONFLICT = 112
 DUPLICATE_KEY = 11000
 NO_SUCH_TRANSACTION = 251
+LOST_CURSOR = frozenset({43, 237})
+"""The database was started again, or has ended the query, between two batches of its rows."""
 TOO_LARGE = frozenset({10334, 17420, 257, 313})
 """A document beyond 16 MB, a transaction beyond its limit (313 is the embedded engine's)."""
 REFUSED = frozenset({8000, 11, 13, 18})
@@ -45,7 +47,7 @@ def is_transient(error: PyMongoError) -> bool:
     return (
         isinstance(error, ConnectionFailure)
         or error.has_error_label("TransientTransactionError")
-        or code_of(error) in (WRITE_CONFLICT, NO_SUCH_TRANSACTION)
+        or code_of(error) in (WRITE_CONFLICT, NO_SUCH_TRANSACTION, *LOST_CURSOR)
     )
 
 

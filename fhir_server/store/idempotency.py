@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
 
-from fhir_server.caller import Predicate, to
+from fhir_server.caller import Predicate, concern, to
 from fhir_server.fhir.outcome import refuse
 from fhir_server.store import failures, reads
 from fhir_server.store.database import Database
@@ -95,6 +95,7 @@ class Idempotency:
         if effect == "deleted":
             return Committed(Stored(kind, id, version, 0, None, "DELETE"), "deleted")
         stored = await reads.vread(self.database, predicate(kind), kind, id, version)
+        concern(predicate, stored.patients)
         return Committed(stored, "created" if effect == "created" else "updated" if effect == "updated" else "matched")
 
 

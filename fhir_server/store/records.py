@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fhir_server.fhir.condition import Condition
@@ -19,7 +19,8 @@ Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One version of a resource. `raw` is the exact answer body, compact JSON with id and meta stamped; None when
-    this version is a deletion. `updated` is in microseconds since 1970, UTC; `created`: nothing was there before."""
+    this version is a deletion. `updated` is in microseconds since 1970, UTC; `created`: nothing was there before;
+    `patients` are those whom what was read is about (`Patient/1`), which not every extract of it tells."""
 
     type: str
     id: str
@@ -28,6 +29,7 @@ class Stored:
     raw: bytes | None
     method: Method = "PUT"
     created: bool = False
+    patients: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fhir_server.caller import Access, Predicate, Verb, to
+from fhir_server.caller import Access, Predicate, Verb, concern, to
 from fhir_server.fhir import index, json
 from fhir_server.fhir.condition import EVERYTHING, Condition
 from fhir_server.fhir.index import Entries, satisfies
@@ -138,6 +138,9 @@ class Versions:
 
     def add(self, write: Write) -> Committed:
         """What this write comes to. FhirError 403, 404, 410, 412 or 413 where it is not to be."""
+        if not isinstance(write, Delete):
+            # Also where nothing comes of it.
+            self._concern(write, write.entries.pt)
         match write:
             case Create():
                 return Committed(self._first(write, 1, "POST"), "created")
@@ -150,6 +153,7 @@ class Versions:
         old = self.before.documents.get((write.type, write.id))
         if old is not None:
             self._require_visible(write, old)
+            self._concern(write, old["pt"])
             _require_version(write, old["vid"])
             if not write.may_replace:
                 raise _present(write)
@@ -171,6 +175,7 @@ class Versions:
             if write.expected is not None:
                 raise stale(write.type, write.id, write.expected, None)
             return Committed(None, "unchanged")
+        self._concern(write, old["pt"])
         _require_version(write, old["vid"])
         self._require_allowed("d", write, old)
         self.ties.forget(write.type, write.id, old["pt"])
@@ -212,8 +217,7 @@ class Versions:
         alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for target, action, patients in self.effects:
             alike.setdefault((action, patients), []).append(target)
-            if access.trace is not None:
-                access.trace.patients.update(each.removeprefix("Patient/") for each in patients)
+            concern(access, patients)
         for (action, patients), targets in alike.items():
             id = secrets.token_hex(16)
             told = access.witness(targets, action, json.instant(self.updated))
@@ -224,6 +228,11 @@ class Versions:
             self.inserts.setdefault(_PROVENANCE, []).append(current(version, found))
             self.written.append((_PROVENANCE, id, found, []))
             self._change(version)
+
+    def _concern(self, write: Write, patients: Iterable[str]) -> None:
+        # Of a roster only those who join it are told, when that is done.
+        if write.type != "Group":
+            concern(self.predicate, patients)
 
     def _note(self, version: Stored, action: str, patients: Iterable[str]) -> None:
         if version.type not in (_PROVENANCE, "AuditEvent"):

@@ -3,6 +3,7 @@
 The access log: what is in it, who reads it, that nobody changes it unseen, and that nothing answers without it.
 """
 
+import asyncio
 from base64 import b64decode
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from fhir_server.store.documents import current
 from fhir_server.store.records import Stored
 from profiles import structure
 from tests.access.conftest import House
-from tests.access.test_policy import ANN, NORTH, SOUTH, bare, without_id
+from tests.access.test_policy import ANN, NORTH, PLANT, SOUTH, bare, without_id
 from tests.access.world import STEWARD, about
 
 DAY = 86_400_000_000
@@ -81,6 +82,118 @@ async def test_an_interaction_is_logged(
         assert len(patients([each])) <= 1
     asked = [query(each) for each in found if query(each)]
     assert len(asked) == 1 and path.partition("?")[2] in asked[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("Observation/Observation-ben", {"If-None-Match": 'W/"1"'}),
+        ("Observation/Observation-ben/_history/1", {"If-None-Match": 'W/"1"'}),
+        ("Observation/Observation-ben?_elements=status", {}),
+        ("Observation/Observation-ben?_summary=text", {}),
+        ("Observation/Observation-ben/_history/1?_elements=status", {}),
+        ("Observation?code=code-ben&_elements=status", {}),
+        ("Observation?code=code-ben&_summary=text", {}),
+        ("Observation?code=code-ben&_revinclude=Provenance:target&_elements=status", {}),
+        ("?_type=Observation,Communication&_id=Observation-ben&_elements=status", {}),
+        ("Immunization?patient=ben,ben&lot-number=none", {}),
+        ("Immunization?patient:Patient=ben&lot-number=none", {}),
+        ("Observation?subject=ben&status=unknown", {}),
+        ("Coverage?beneficiary=ben&status=draft", {}),
+        ("Patient?_id=ben&birthdate=1700-01-01", {}),
+    ],
+)
+@pytest.mark.parametrize("bundled", [False, True])
+async def test_an_answer_that_names_nobody_is_logged_with_whom_it_is_about(
+    house: House, path: str, headers: dict[str, str], bundled: bool
+) -> None:
+    request = {"X-Request-Id": f"request-{abs(hash((path, bundled)))}"}
+    if bundled:
+        entry = {"request": {"method": "GET", "url": path, **({"ifNoneMatch": 'W/"1"'} if headers else {})}}
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+        answer = await house.ask(STEWARD, "POST", "", bundle, request)
+    else:
+        answer = await house.ask(STEWARD, "GET", path, headers={**headers, **request})
+    assert answer.status_code == (304 if headers and not bundled else 200), answer.text
+    assert 'Patient/ben"' not in answer.text
+    assert patients(await events(house, request["X-Request-Id"])) == ["Patient/ben"]
+    assert len(await events(house, request["X-Request-Id"], BEN)) == 1
+
+
+STRANGER = "999-99-9999"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("GET", f"Patient?identifier=urn:people|ben,urn:ssn|{STRANGER}", None, False),
+        ("GET", f"Patient?identifier=urn:people|ben%2Curn:ssn|{STRANGER}", None, False),
+        ("GET", f"Observation?patient.identifier=urn:people|ben,{STRANGER}", None, False),
+        ("GET", "Patient?_has:Observation:patient:code=code-ben,999-99-9999", None, False),
+        ("POST", "Patient/_search", f"identifier=urn:people|ben,{STRANGER}", False),
+        ("POST", "", ["Patient?identifier=urn:people|ben", f"Patient?identifier=urn:ssn|{STRANGER}"], False),
+        ("POST", "", ["Patient/ben", f"Patient?identifier=urn:ssn|{STRANGER}"], False),
+        ("POST", "", ["Patient?identifier=urn:people|ben"], True),
+        ("POST", "", ["Patient/ben", "Observation/Observation-ben"], True),
+        ("POST", "Patient/_search", "identifier=urn:people|ben", True),
+        ("GET", "Patient?identifier=urn:people|ben&_sort=family,_id", None, True),
+    ],
+)
+async def test_nobody_reads_in_their_log_who_else_was_looked_for(
+    house: House, method: str, path: str, body: str | list[str] | None, told: bool
+) -> None:
+    request = {"X-Request-Id": f"request-{abs(hash((path, str(body))))}"}
+    if isinstance(body, str):
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {**house.token(STEWARD), **form, **request}
+        answer = await house.http.request(method, path, content=body, headers=headers)
+    else:
+        entries = [{"request": {"method": "GET", "url": url}} for url in body or ()]
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries} if body else None
+        answer = await house.ask(STEWARD, method, path, bundle, request)
+    assert answer.status_code == 200, answer.text
+    [own] = await events(house, request["X-Request-Id"], BEN)
+    assert bool(query(own)) == told
+    assert STRANGER not in query(own)
+    everything = "".join(query(each) for each in await events(house, request["X-Request-Id"]))
+    assert everything.count("ben") and (told or STRANGER in everything)
+
+
+@pytest.mark.parametrize("written", [r"Patient\/ben", r"\u0050atient/ben"])
+async def test_however_a_reference_is_spelt_it_is_logged_whom_it_names(house: House, written: str) -> None:
+    body = json.dump(without_id(about("Observation", "ben", "south"))).replace(b"Patient/ben", written.encode())
+    kind = {"Content-Type": "application/fhir+json"}
+    made = await house.http.request("POST", "Observation", content=body, headers={**house.token(STEWARD), **kind})
+    assert made.status_code == 201, made.text
+    assert written in made.text
+    request = f"request-{abs(hash(written))}"
+    for address in (f"Observation/{made.json()['id']}", "Observation?patient=Patient/ben&_count=1000"):
+        await house.ask(STEWARD, "GET", address.partition("?")[0], headers={"X-Request-Id": request})
+        assert "Patient/ben" in patients(await events(house, request, BEN))
+
+
+async def test_a_write_is_logged_with_whom_it_was_and_is_about_also_where_nothing_comes_of_it(house: House) -> None:
+    of_ben = without_id(about("Observation", "ben", "south"))
+    made = await house.ask(STEWARD, "POST", "Observation", of_ben)
+    path = f"Observation/{made.json()['id']}"
+    of_ann = {**about("Observation", "ann", "north"), "id": made.json()["id"]}
+    minimal = {"Prefer": "return=minimal"}
+    found = {"If-None-Exist": f"_id={made.json()['id']}"}
+    once = {"Idempotency-Key": "one-of-ben"}
+    for name, caller, method, address, body, more, status, whom in (
+        ("found", STEWARD, "POST", "Observation", of_ben, found, 200, ["ben"]),
+        ("once", STEWARD, "POST", "Observation", of_ben, once, 201, ["ben"]),
+        ("again", STEWARD, "POST", "Observation", of_ben, once, 201, ["ben"]),
+        ("stale", STEWARD, "PUT", path, of_ann, {"If-Match": 'W/"7"'}, 412, ["ann", "ben"]),
+        ("foreign", NORTH, "POST", "Observation", of_ben, {}, 403, ["ben"]),
+        ("moved", STEWARD, "PUT", path, of_ann, {}, 200, ["ann", "ben"]),
+        ("kept", NORTH, "DELETE", path, None, {}, 403, ["ann"]),
+    ):
+        request = {"X-Request-Id": f"request-write-{name}"}
+        answer = await house.ask(caller, method, address, body, {**minimal, **more, **request})
+        assert answer.status_code == status, (name, answer.text)
+        told = patients(await events(house, request["X-Request-Id"]))
+        assert told == [f"Patient/{each}" for each in whom], name
 
 
 @pytest.mark.parametrize("patients", [[], ["ann"], ["ann", "ben"]])
@@ -181,6 +294,29 @@ async def test_no_way_of_asking_shows_what_stands_beside_it(house: House, path: 
         own = await house.ask(ANN, "GET", "AuditEvent?_summary=count")
         # One more for what was asked before.
         assert answer.json()["total"] + 1 == own.json()["total"]
+
+
+async def test_whom_a_job_meets_finds_it_in_the_access_log(house: House) -> None:
+    """A long upload outlives its request, and nobody need ever ask what has come of it."""
+    rows = "row_id,first_name,last_name,birth_date\n" + "".join(f"j{n},Jo,Jobs{n},1990-01-0{n}\n" for n in (1, 2, 3))
+    headers = {**house.token(PLANT), "Content-Type": "text/csv", "Prefer": "respond-async"}
+    asked = await house.http.request("POST", "Group/roster-plant/$roster-upload", content=rows, headers=headers)
+    assert asked.status_code == 202, asked.text
+    address = asked.headers["content-location"]
+    found: list[dict[str, Any]] = []
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        people = (await house.ask(STEWARD, "GET", "Patient?family=Jobs1")).json().get("entry", ())
+        ids = frozenset(each["resource"]["id"] for each in people)
+        mine = replace(ANN, patients=ids, patient="".join(ids))
+        found = await events(house, "Group/roster-plant", mine) if ids else []
+        if found:
+            break
+    [event] = found
+    assert (event["subtype"][0]["code"], event["action"]) == ("operation", "E")
+    assert patients([event]) == [f"Patient/{mine.patient}"]
+    assert {"who": {"reference": "Organization/plant"}, "requestor": False} in event["agent"]
+    await house.ask(PLANT, "DELETE", address)
 
 
 async def test_a_broken_glass_is_logged_and_reviewed(house: House) -> None:

@@ -127,6 +127,9 @@ async def test_the_body_is_a_form_with_each_parameter_once(house: House) -> None
         assert (other.status_code, other.json()["error"]) == (400, "invalid_request")
         address = await http.post("/oauth/token?grant_type=client_credentials", content="scope=x", headers=form)
         assert (address.status_code, address.json()["error"]) == (400, "invalid_request")
+        for endpoint in ("token", "revoke", "introspect"):
+            garbled = await http.post(f"/oauth/{endpoint}", content=b"grant_type=%ff&token=%fe", headers=form)
+            assert (garbled.status_code, garbled.json().get("error")) == (400, "invalid_request")
         assert (await http.get("/oauth/token")).status_code == 405
 
 

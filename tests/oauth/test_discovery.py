@@ -163,4 +163,5 @@ async def test_a_token_opens_the_api_and_nothing_else_does(house: House) -> None
         assert (await http.get("/fhir/Patient")).status_code == 401
         token = (await ask(http, signed(EC, claims()))).json()["access_token"]
         assert (await http.get("/fhir/Patient", headers={"authorization": f"bearer {token}"})).status_code == 200
+        assert (await http.get("/fhir/Patient", headers={"authorization": f"Bearer   {token}"})).status_code == 200
         assert (await http.get(f"/fhir/Patient?access_token={token}")).status_code == 401

@@ -6,12 +6,17 @@ Standalone and EHR launches as a person and an app go through them, and what the
 import html
 import re
 import time
+from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from fhir_server.access import clients
 from tests.oauth.browser import VERIFIER, asking, forms, redeem, request_in, told
 from tests.oauth.conftest import BASE, EC, SECRET, House, code_of_nora
 from tests.oauth.systems import ASSERTION, ask, claims, signed
@@ -177,7 +182,11 @@ async def test_prompts(house: House) -> None:
     assert told(await browser.open(silent))["error"] == "login_required"
     await browser.log_in(await browser.open(asking(BASE)), "amy")
     assert told(await browser.open(silent))["error"] == "consent_required"
-    assert "login" in forms(await browser.open(asking(BASE, prompt="login")))
+    for prompt in ("login", "login consent", "consent login", "select_account"):
+        assert "login" in forms(await browser.open(asking(BASE, prompt=prompt))), prompt
+    assert told(await browser.open(asking(BASE, prompt="none login")))["error"] == "invalid_request"
+    assert told(await browser.open(asking(BASE, response_mode="fragment")))["error"] == "invalid_request"
+    assert "consent" in forms(await browser.open(asking(BASE, response_mode="query", prompt="consent")))
     assert "consent" in forms(await browser.open(asking(BASE)))
     page = await browser.open(asking(BASE))
     out = await browser.post(forms(page)["logout"], {})
@@ -202,3 +211,18 @@ async def test_pages_speak_spanish(house: House) -> None:
     assert "Read: records of all kinds (this person&#39;s records)" in consent.text
     assert "ui_locales" not in request_in(consent)
     assert asking(BASE).items() <= request_in(consent).items()
+
+
+@pytest.mark.parametrize("encode", [quote_plus, partial(quote, safe=""), str])
+async def test_a_secret_of_any_characters(house: House, encode: Callable[[str], str]) -> None:
+    """Encoded as a form's, as RFC 6749 has it, with %20 for a space, or not at all."""
+    secret = "a b+c%20/:&é="
+    entry = {"id": "odd", "redirect_uris": ["https://odd.example/cb"], "scopes": "patient/*.rs"}
+    registered = clients.registered({**entry, "secret_sha256": clients.secret_digest(secret)})
+    await house.context.store.clients.put(registered)
+    header = b64encode(f"odd:{encode(secret)}".encode()).decode()
+    async with house.http() as http:
+        for proof, status in ((header, 200), (b64encode(b"odd:a").decode(), 401)):
+            headers = {"authorization": f"Basic {proof}"}
+            answer = await http.post("/oauth/introspect", data={"token": "x.y"}, headers=headers)
+            assert answer.status_code == status, answer.text

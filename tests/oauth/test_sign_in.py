@@ -5,19 +5,22 @@ Cookies, forms that came from elsewhere, wrong logins, and passwords set without
 
 import re
 import time
+from base64 import b64decode
 from dataclasses import replace
 from datetime import date
 
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from pymongo.errors import AutoReconnect
 
 from fhir_server import administering
 from fhir_server.access import logins, passwords, recovery, second_factor, users
 from fhir_server.access.logins import Given
 from fhir_server.fhir.outcome import FhirError
 from tests.oauth.browser import asking, forms
-from tests.oauth.conftest import BASE, PASSWORD, TOTP, House, code_of_nora
+from tests.oauth.conftest import BASE, EC, PASSWORD, TOTP, House, code_of_nora
+from tests.oauth.systems import ask, claims, signed
 
 
 async def test_cookies_are_for_this_host_alone_and_for_no_script(house: House) -> None:
@@ -225,3 +228,57 @@ async def test_a_child_grown_up_is_no_longer_acted_for(house: House) -> None:
     assert users.patients(user, grown - 1) == {"ruth", "kim"}
     assert users.patients(user, grown) == {"ruth"}
     assert users.adult_on(date(2004, 2, 29)) == 1_646_092_800_000_000
+
+
+async def _logged(house: House, patient: str) -> list[tuple[str, str, str]]:
+    """Who did what to this patient, and what was asked: the access log, oldest first."""
+    async with house.http() as http:
+        token = (await ask(http, signed(EC, claims("steward")), "system/*.rs")).json()["access_token"]
+        address = f"/fhir/AuditEvent?patient=Patient/{patient}&altid:not=steward&_sort=date&_count=1000"
+        answer = await http.get(address, headers={"authorization": f"Bearer {token}"})
+    found = [entry["resource"] for entry in answer.json().get("entry", ())]
+    asked = [
+        "".join(b64decode(entity.get("query", "")).decode() for entity in event.get("entity", ())) for event in found
+    ]
+    return [
+        (event["subtype"][0]["code"], next(str(each["who"]) for each in event["agent"] if each["requestor"]), query)
+        for event, query in zip(found, asked, strict=True)
+    ]
+
+
+async def test_whom_the_pages_show_finds_it_in_the_access_log(house: House) -> None:
+    await _person(house, "amy")
+    nurse, nora = house.browser(), "{'reference': 'Practitioner/nora'}"
+    page = await nurse.log_in(await nurse.open(asking(BASE)), "nora", await code_of_nora(house))
+    before, of_ruth = len(await _logged(house, "amy")), len(await _logged(house, "ruth"))
+    await nurse.post(forms(page)["consent"], {"decision": "find", "find": "larsen"})
+    [found] = (await _logged(house, "amy"))[before:]
+    assert found == ("search-type", nora, "POST /oauth/consent?find=larsen")
+    page = await nurse.http.get("/account/recovery")
+    page = await nurse.post(forms(page)["recovery"], {"decision": "find", "find": "larsen"})
+    await nurse.post(forms(page)["recovery"], {"decision": "give", "patient": "amy"})
+    assert (await _logged(house, "amy"))[before + 1 :] == [
+        ("search-type", nora, "POST /account/recovery?find=larsen"),
+        ("operation", nora, "POST /account/recovery"),
+    ]
+    assert len(await _logged(house, "ruth")) == of_ruth
+    # What a parent is shown of a child is in the child's log, too.
+    before = len(await _logged(house, "kim"))
+    parent = house.browser()
+    assert "Kim" in (await parent.log_in(await parent.open(asking(BASE)), "ruth")).text
+    [seen] = (await _logged(house, "kim"))[before:]
+    assert seen[:2] == ("search-type", "{'identifier': {'value': 'user-ruth'}}")
+    await _person(house, "amy")
+
+
+async def test_a_page_that_cannot_be_logged_shows_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = house.browser()
+    page = await browser.open(asking(BASE))
+
+    async def away(documents: object) -> None:
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr(house.context.store.trail, "_insert", away)
+    answer = await browser.log_in(page, "ruth")
+    assert answer.status_code == 503
+    assert "Whitfield" not in answer.text

@@ -17,7 +17,7 @@ from fhir_server.access import clients, tokens
 from fhir_server.access.tokens import TRUST_SECONDS, Tokens, caller_of
 from fhir_server.fhir.outcome import FhirError
 from tests.http.answers import refused
-from tests.oauth.browser import Browser, asking, redeem, told
+from tests.oauth.browser import Browser, asking, forms, redeem, told
 from tests.oauth.conftest import BASE, CLIENTS, EC, House
 from tests.oauth.systems import ASSERTION, ask, claims, signed
 
@@ -87,6 +87,20 @@ async def test_of_many_refreshes_at_once_one_wins(house: House, given: dict[str,
         [won] = [answer.json() for answer in answers if answer.status_code == 200]
         # Somebody showed it twice: nobody knows who is who.
         assert (await refresh(http, won["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_online_access_lasts_as_long_as_the_login(house: House) -> None:
+    scope = "launch/patient patient/*.rs online_access"
+    for more, outlasts in ((" offline_access", True), ("", False)):
+        browser = house.browser()
+        back = await browser.authorize(asking(BASE, scope=scope + more), "amy")
+        given = (await redeem(browser.http, told(back)["code"])).json()
+        second = (await refresh(browser.http, given["refresh_token"])).json()
+        page = await browser.open(asking(BASE))
+        await browser.post(forms(page)["logout"], {})
+        last = await refresh(browser.http, second["refresh_token"])
+        assert (last.status_code == 200) == outlasts, last.text
+        assert outlasts or last.json()["error"] == "invalid_grant"
 
 
 async def test_another_app_cannot_refresh_nor_end_the_family(house: House, given: dict[str, Any]) -> None:

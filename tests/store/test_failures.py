@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
+    CursorNotFound,
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
@@ -30,6 +31,8 @@ SECRET = "Canary Jane 1980-01-02"
         (AutoReconnect(SECRET), 503, "transient"),
         (ServerSelectionTimeoutError(SECRET), 503, "transient"),
         (OperationFailure(SECRET, 112), 503, "transient"),
+        (CursorNotFound(SECRET, 43), 503, "transient"),
+        (OperationFailure(SECRET, 237), 503, "transient"),
         (OperationFailure(SECRET, 313), 413, "too-costly"),
         (DocumentTooLarge(SECRET), 413, "too-costly"),
         (DuplicateKeyError(SECRET, 11000), 409, "conflict"),

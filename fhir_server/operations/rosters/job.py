@@ -8,7 +8,7 @@ written, which can be repeated, too. So a process that goes on where another die
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import islice
@@ -17,6 +17,8 @@ from uuid import UUID
 
 import msgspec
 
+from fhir_server.access import audit
+from fhir_server.access.audit import Interaction
 from fhir_server.caller import Predicate
 from fhir_server.context import Context
 from fhir_server.operations.rosters import outcomes
@@ -119,10 +121,22 @@ class _Course:
         staying = None if placed.staying is None or not self._upload.replace else list(placed.staying)
         window = _Window(dict(counts), list(placed.seats), staying)
         self._recall(window)
+        await self._log(each.patient for each in placed.outcomes if each.patient)
         rows = outcomes.rows(placed.outcomes, self._upload.language)
         progress = f"{self._counts.total():,} of {self._rows:,} rows"
         await self._held.record(msgspec.msgpack.encode(window), rows, progress)
         await seats.take(window.seats)
+
+    async def _log(self, patients: Iterable[str]) -> None:
+        """Put into the access log that the roster's owner has met these (`Patient/1`), before that counts as done: what
+        is told while the upload is asked for or polled is not all that happened."""
+        context, group = self._upload.context, f"Group/{self._upload.group}"
+        ids = {each.removeprefix("Patient/") for each in patients}
+        if not context.settings.audited or not ids:
+            return
+        moment, query = context.clock(), f"POST /fhir/{group}/$roster-upload"
+        happened = Interaction(self._upload.caller, "operation", "E", moment, 200, group, query)
+        await context.store.trail.append(audit.notes(happened, sorted(ids), context.settings.base))
 
     def _recall(self, record: _Window | _Leavers) -> None:
         if isinstance(record, _Leavers):
@@ -142,6 +156,7 @@ class _Course:
             if self._leavers is None:
                 leaving = [] if self._staying is None else await seats.leavers(self._staying)
                 self._leavers = _Leavers(leaving)
+                await self._log(leaving)
                 await self._held.record(msgspec.msgpack.encode(self._leavers), b"", "ending memberships")
             await seats.leave(self._leavers.patients)
             ended = len(self._leavers.patients)

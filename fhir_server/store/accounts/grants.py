@@ -60,6 +60,8 @@ class Grant:
     """When the user logged in."""
     revoked: bool = False
     version: int = 0
+    session: str = ""
+    """The login with whose end its refresh tokens end; empty where they outlast it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def _document(grant: Grant) -> Document:
             "nonce": grant.nonce,
             "fhir_user": grant.fhir_user,
             "authenticated": grant.authenticated,
+            **({"session": grant.session} if grant.session else {}),
         },
     }
 
@@ -169,4 +172,5 @@ def _grant(row: Document) -> Grant:
         int(rest["authenticated"]),
         bool(row["x"]),
         int(row["n"]),
+        rest.get("session", ""),
     )
