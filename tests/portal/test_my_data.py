@@ -10,6 +10,7 @@ from base64 import b64decode
 from datetime import date
 from functools import partial
 
+import httpx
 import pytest
 
 from fhir_server import administering
@@ -20,7 +21,6 @@ from tests.oauth.browser import forms
 from tests.portal.conftest import Town
 from tests.portal.test_me import form_to, send
 from tests.portal.test_register import ANA, PASSWORD, as_staff, login_in, register
-from tests.portal.test_verify import told
 
 
 async def test_contact_and_language(town: Town) -> None:
@@ -42,14 +42,33 @@ async def test_contact_and_language(town: Town) -> None:
 
 
 async def test_who_looked_at_my_record(town: Town) -> None:
+    for _ in range(60):
+        await as_staff(town, "Patient/demo-ruth")
     async with town.visitor("ruth") as http:
-        text = told(await http.get("/me/log")).text
-        whole = told(await http.get("/me/log?own=1")).text
-    assert "yourself, or who acts for you" in whole
+        others, whole = await log_of(http, "/me/log"), await log_of(http, "/me/log?own=1")
+        assert len(others) > 1
+        assert "Back to the newest" in others[-1] and "Back to the newest" not in others[0]
+        assert [page.count("<li>") for page in others[:-1]] == [others[0].count("<li>")] * (len(others) - 1)
+        forged = await http.get("/me/log?_page=forged")
+    assert forged.status_code == 400 and "<h1>" in forged.text
+    assert "yourself, or who acts for you" in "".join(whole)
+    text = "".join(others)
     assert "yourself, or who acts for you" not in text
-    assert "a registry or another system" in text
-    assert "Who this server What issued a card" in text
+    assert "a registry or another system" in text or "an administrator of this server" in text
+    assert "What</dt><dd>issued a card" in text
     assert "demo-amy" not in text
+
+
+async def log_of(http: httpx.AsyncClient, address: str) -> list[str]:
+    """The pages of the log from this one on."""
+    pages: list[str] = []
+    while address:
+        page = await http.get(address)
+        assert page.status_code == 200
+        pages.append(page.text)
+        older = re.findall(r'href="(/me/log\?[^"]+)">Older<', page.text)
+        address = older[0].replace("&amp;", "&") if older else ""
+    return pages
 
 
 async def test_a_copy_of_all_my_data(town: Town) -> None:

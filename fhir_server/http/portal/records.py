@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/patient-operation-everything.html
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +20,8 @@ from fhir_server.http.portal.session import Portal, Visitor
 from fhir_server.http.portal.site import headers
 from fhir_server.languages import N_
 
-_PAGE = 50
+_LISTED = 50
+_PAGE, _OWN = "_page", "own"
 _ACTIONS: Mapping[str, str] = {
     "R": N_("looked at it"),
     "E": N_("looked for something in it"),
@@ -49,15 +50,28 @@ def record_routes(portal: Portal) -> list[BaseRoute]:
 
     async def log(request: Request, visitor: Visitor) -> Response:
         who = await people(visitor, request)
-        asked = {"patient": who.id, "_sort": "-date", "_count": str(_PAGE), "_include": "AuditEvent:agent"}
-        whole = "own" in request.query_params
+        asked = {"patient": who.id, "_sort": "-date", "_count": str(_LISTED), "_include": "AuditEvent:agent"}
+        chosen = {"person": who.id, **({_OWN: "1"} if _OWN in request.query_params else {})}
         # Where one's own looking is told, too, there is hardly anything else to be seen.
-        asked |= {} if whole else {"altid:not": visitor.caller.subject}
-        found = await visitor.visit.entries("AuditEvent", asked)
+        asked |= {} if _OWN in chosen else {"altid:not": visitor.caller.subject}
+        asked |= {_PAGE: request.query_params[_PAGE]} if _PAGE in request.query_params else {}
+        page = await visitor.visit.get("AuditEvent", asked)
+        found = [entry["resource"] for entry in page.get("entry", ())]
         names = {f"{each['resourceType']}/{each['id']}": _name(each) for each in found}
         zone = portal.site.settings.time_zone
         rows = [_row(each, names, visitor.language, zone) for each in found if each["resourceType"] == "AuditEvent"]
-        return portal.site.page(request, "log", who=who, name=name_of(who.patient), rows=rows, most=_PAGE, whole=whole)
+        token = dict(_following(page)).get(_PAGE)
+        return portal.site.page(
+            request,
+            "log",
+            who=who,
+            name=name_of(who.patient),
+            rows=rows,
+            most=_LISTED,
+            whole=_OWN in chosen,
+            newest=_address(chosen) if _PAGE in asked else "",
+            older=_address({**chosen, _PAGE: token}) if token else "",
+        )
 
     async def copy(request: Request, visitor: Visitor) -> Response:
         who = await people(visitor, request)
@@ -65,14 +79,23 @@ def record_routes(portal: Portal) -> list[BaseRoute]:
         while parameters:
             page = await visitor.visit.get(f"{who.reference}/$everything", parameters)
             entries += [{"fullUrl": entry["fullUrl"], "resource": entry["resource"]} for entry in page.get("entry", ())]
-            following = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), "")
-            parameters = parse_qsl(urlsplit(following).query)
+            parameters = _following(page)
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         saved = {"content-disposition": f'attachment; filename="record-{who.id}.json"'}
         told = {**headers(visitor.language), **saved}
         return Response(json.dump(bundle), headers=told, media_type="application/fhir+json")
 
     return [Route("/me/log", portal.page(log, ROLE)), Route("/me/copy", portal.page(copy, ROLE))]
+
+
+def _following(page: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is asked for the next page; nothing behind the last."""
+    address = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), "")
+    return parse_qsl(urlsplit(address).query)
+
+
+def _address(query: Mapping[str, str]) -> str:
+    return "/me/log?" + urlencode(query)
 
 
 def _name(resource: Mapping[str, Any]) -> str:
