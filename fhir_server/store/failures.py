@@ -26,6 +26,9 @@ DUPLICATE_KEY = 11000
 NO_SUCH_TRANSACTION = 251
 LOST_CURSOR = frozenset({43, 237})
 """The database was started again, or has ended the query, between two batches of its rows."""
+INTERNAL, CLOSED = 1, "transaction already closed"
+"""What the embedded engine says of a transaction that was ended in the middle, as those of all are when a worker died
+(`killAllSessions`)."""
 TOO_LARGE = frozenset({10334, 17420, 257, 313})
 """A document beyond 16 MB, a transaction beyond its limit (313 is the embedded engine's)."""
 REFUSED = frozenset({8000, 11, 13, 18})
@@ -48,7 +51,12 @@ def is_transient(error: PyMongoError) -> bool:
         isinstance(error, ConnectionFailure)
         or error.has_error_label("TransientTransactionError")
         or code_of(error) in (WRITE_CONFLICT, NO_SUCH_TRANSACTION, *LOST_CURSOR)
+        or (isinstance(error, OperationFailure) and error.code == INTERNAL and CLOSED in _told(error))
     )
+
+
+def _told(error: OperationFailure) -> str:
+    return str((error.details or {}).get("errmsg", ""))
 
 
 def explain(error: PyMongoError) -> FhirError:

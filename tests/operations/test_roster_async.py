@@ -150,7 +150,8 @@ async def test_a_removed_job_is_gone_and_stops(client: httpx.AsyncClient) -> Non
     # What was done stays, and is found again.
     rest = await post(client, group, people(3_000))
     assert summary(rest)["refused"] == 0
-    assert summary(rest)["unchanged"] >= 1_000
+    # The last of those who are told as done may be no members yet.
+    assert summary(rest)["unchanged"] + summary(rest)["matched"] >= 1_000
     assert len(await everybody(client, group)) == 3_000
 
 

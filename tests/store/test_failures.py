@@ -33,6 +33,8 @@ SECRET = "Canary Jane 1980-01-02"
         (OperationFailure(SECRET, 112), 503, "transient"),
         (CursorNotFound(SECRET, 43), 503, "transient"),
         (OperationFailure(SECRET, 237), 503, "transient"),
+        (OperationFailure(SECRET, 1, {"errmsg": 'Internal("transaction already closed")'}), 503, "transient"),
+        (OperationFailure(SECRET, 1, {"errmsg": SECRET}), 500, "exception"),
         (OperationFailure(SECRET, 313), 413, "too-costly"),
         (DocumentTooLarge(SECRET), 413, "too-costly"),
         (DuplicateKeyError(SECRET, 11000), 409, "conflict"),
