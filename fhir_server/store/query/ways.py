@@ -127,7 +127,7 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
     equalities: tuple[Match, ...] = chosen.walked if chosen is not None else ({},)
     after = selection.after
     low = int(after[0]) if after is not None else 0
-    width = max(1, int(1.2 * rows.wanted * HASHES / size))
+    width = _width(rows, size)
     found: list[Document] = []
     started, looked_at = time.monotonic(), 0.0
     while low < HASHES and len(found) < rows.wanted:
@@ -141,7 +141,7 @@ async def walk(database: Database, rows: Rows, chosen: Candidate | None, expecte
             # Many came since they were counted.
             looked_at += 2 * WINDOW
             size = max(2 * size, 2 * WINDOW * HASHES // (high - low))
-            width = max(1, int(1.2 * rows.wanted * HASHES / size))
+            width = _width(rows, size)
             continue
         found += page
         looked_at += size * (high - low) / HASHES
@@ -163,6 +163,11 @@ async def halves(
         return None
     merged = {document["_id"]: document for document in [*found, *await walk(database, rows, whole, expected)]}
     return NATURAL.sorted(merged.values())[: rows.wanted]
+
+
+def _width(rows: Rows, size: int) -> int:
+    """Of a window that a little more than a page is expected in, where all hold `size` documents."""
+    return max(1, int(1.2 * rows.wanted * HASHES / size))
 
 
 async def _within(
